@@ -5,6 +5,7 @@
 //! Layout: one file per table or small group of tables; free functions, on `&mut PgConnection` when one statement is enough and
 //! on an open [`Transaction`] when several must hold together, so that the caller decides what is atomic.
 //! - `error.rs`: the room's error and what each database error means;
+//! - `listen.rs`: hints that rows have changed;
 //! - `status.rs`: the only way to move a job: state and transition in one step.
 //!
 //! Invariants:
@@ -16,6 +17,7 @@
 //! Why no repository traits: there is one database, and its locks and constraints are part of the design.
 
 mod error;
+pub mod listen;
 pub mod status;
 
 use std::str::FromStr;
