@@ -1,1 +1,4 @@
-fn main(){}
+//! The command `tidewatch`.
+#![forbid(unsafe_code)]
+
+fn main() {}

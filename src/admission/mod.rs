@@ -1,0 +1,1 @@
+//! Decides whether a compute condition's job is owed. Pure.

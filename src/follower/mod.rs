@@ -1,0 +1,1 @@
+//! The worker that carries the chain's logs into the ledger.

@@ -1,0 +1,98 @@
+//! The ledger: everything Tidewatch knows, in Postgres. The only room that speaks SQL.
+//!
+//! It refuses to know where rows come from: no chain, no cluster, no HTTP.
+//!
+//! Layout: one file per table or small group of tables; free functions, on `&mut PgConnection` when one statement is enough and
+//! on an open [`Transaction`] when several must hold together, so that the caller decides what is atomic.
+//! - `error.rs`: the room's error and what each database error means;
+//! - `status.rs`: the only way to move a job: state and transition in one step.
+//!
+//! Invariants:
+//! - the deployment's id leads every key;
+//! - a job's status changes only through [`status::advance`], which appends the hash-chained transition in the same transaction;
+//! - cursors move only by compare-and-set;
+//! - statements are checked against the schema at compile time, from the committed offline data or a live database.
+//!
+//! Why no repository traits: there is one database, and its locks and constraints are part of the design.
+
+mod error;
+pub mod status;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+pub use error::{Attempt, Error};
+
+/// An open transaction of the ledger. Dropped without `commit`, it is rolled back.
+pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
+
+/// The migrations, forward only, in the order of their names.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// A pool of connections under one login.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    pool: PgPool,
+}
+
+impl Ledger {
+    /// Opens a pool of at most `connections` connections and makes sure that one can be had.
+    ///
+    /// # Errors
+    /// [`Error`] when the URL is malformed (fatal) or nobody answers within five seconds (transient).
+    pub async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
+        let options = PgConnectOptions::from_str(url).attempt("read the database's URL")?;
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_with(options.application_name("tidewatch"))
+            .await
+            .attempt("connect to the database")?;
+        Ok(Self { pool })
+    }
+
+    /// A ledger over a pool that exists.
+    pub fn over(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// The pool, for statements that need no transaction: `&mut *ledger.acquire().await?`.
+    ///
+    /// # Errors
+    /// [`Error`], transient, when no connection can be had in time.
+    pub async fn acquire(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, Error> {
+        self.pool
+            .acquire()
+            .await
+            .attempt("take a database connection")
+    }
+
+    /// Begins a transaction (read committed: rows that matter are locked or compared-and-set).
+    ///
+    /// # Errors
+    /// [`Error`], transient, when no connection can be had in time.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        self.pool
+            .begin()
+            .await
+            .attempt("begin a database transaction")
+    }
+
+    /// Closes every connection, waiting for those in use.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Commits, with the room's error.
+///
+/// # Errors
+/// [`Error`]: whether the commit took place is then unknown, so whatever follows must be safe to do again.
+pub async fn commit(transaction: Transaction) -> Result<(), Error> {
+    transaction
+        .commit()
+        .await
+        .attempt("commit a database transaction")
+}

@@ -1,0 +1,1 @@
+//! The worker that turns a ComputeWorkflow into Jobs.

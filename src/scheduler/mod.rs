@@ -1,0 +1,1 @@
+//! The workers between ledger and engine: judge, resolver, dispatcher, observer, collector, reaper.

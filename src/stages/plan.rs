@@ -1,0 +1,87 @@
+use alloy::primitives::B256;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{LogSummary, Published};
+use crate::ids::{Did, JobName};
+use crate::jobs::Reason;
+use crate::workflows::Release;
+
+/// What `configure` has to put in place. It travels in the per-job Secret, since source URLs are secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConfigurePlan {
+    /// The asset whose files these are.
+    pub did: Did,
+    /// The files.
+    pub inputs: Vec<InputFile>,
+    /// The algorithm's code, if the image does not hold it.
+    pub algorithm: Option<String>,
+    /// Most bytes that may be written in all.
+    pub disk_bytes: u64,
+}
+
+/// One input file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InputFile {
+    /// Its number and file name.
+    pub index: u32,
+    /// Where it is: `http`, `https`, or `file` for development.
+    pub url: String,
+    /// SHA-256 that its bytes must have.
+    pub sha256: Option<B256>,
+}
+
+/// What `publish` has to store, and what it may let out. It holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PublishPlan {
+    /// The job.
+    pub job: JobName,
+    /// The attempt; part of every key.
+    pub attempt: u32,
+    /// `s3://bucket/prefix`, or `file:///path` for development.
+    pub results_url: String,
+    /// Whether result files may leave.
+    pub results: Release,
+    /// Most bytes of results.
+    pub result_bytes: u64,
+    /// Most result files.
+    pub result_files: u32,
+}
+
+/// How a stage ended: its termination message, at most 4096 bytes (the kubelet's limit).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "stage")]
+pub enum Ending {
+    /// `configure` ended.
+    #[serde(rename_all = "camelCase")]
+    Configure {
+        /// Why it failed; absent when it did not.
+        reason: Option<Reason>,
+        /// For operators: what was wrong, without URLs or credentials.
+        detail: Option<String>,
+    },
+    /// The guard ended, and the algorithm with it.
+    #[serde(rename_all = "camelCase")]
+    Algorithm {
+        /// The algorithm's exit code; absent when a signal ended it or it never started.
+        exit_code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<i32>,
+        /// What the guard itself decided: time, disk, no shell. Absent when the algorithm ended by itself.
+        reason: Option<Reason>,
+        /// The job log as the guard saw it.
+        log: LogSummary,
+    },
+    /// `publish` ended.
+    #[serde(rename_all = "camelCase")]
+    Publish {
+        /// What it stored; absent when it failed.
+        published: Option<Published>,
+        /// Why it failed.
+        reason: Option<Reason>,
+        /// For operators: what was wrong, without credentials.
+        detail: Option<String>,
+    },
+}
