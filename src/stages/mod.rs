@@ -39,6 +39,9 @@
 //!
 //! `publish` prints the job log's bytes on its standard output and nothing else anywhere, so that its container log is the record.
 
+mod ending;
+pub mod guard;
 mod plan;
 
+pub use ending::TERMINATION_MESSAGE;
 pub use plan::{ConfigurePlan, Ending, InputFile, PublishPlan};
