@@ -1,0 +1,1 @@
+//! Whether an admitted pod is the one that was rendered. Pure.
