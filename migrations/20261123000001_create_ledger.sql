@@ -391,3 +391,6 @@ CREATE TRIGGER never_emptied BEFORE TRUNCATE ON transitions FOR EACH STATEMENT E
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON verdicts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON logs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON blocks FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- The migration runner notes this migration in the same transaction and must find its own table again.
+RESET search_path;
