@@ -60,7 +60,8 @@ impl Role {
         }
     }
 
-    const fn writes_the_ledger(self) -> bool {
+    /// Whether the role writes the ledger, and so needs a database and the deployment.
+    pub const fn writes_the_ledger(self) -> bool {
         !matches!(self, Self::Operator | Self::Api)
     }
 
