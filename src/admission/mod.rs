@@ -1,1 +1,5 @@
-//! Decides whether a compute condition's job is owed. Pure.
+mod question;
+
+pub use question::{
+    AgreementFact, ConditionFact, Facts, Horizon, Keeper, Offer, Position, Question, Recorded,
+};
