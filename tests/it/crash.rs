@@ -33,7 +33,7 @@ async fn killed_after_the_events_commit() {
     world.set("TIDEWATCH_ACT_AT", "30");
     let mut first = world.service("first").await;
     let document = workflow(world.did, SLOW);
-    let purchase = world.chain.purchase(world.did).workflow(&document).send().await;
+    let purchase = world.buy(Some(&document)).await;
     eventually("the event's job is recorded", Duration::from_secs(30), || async {
         world.jobs(&first, purchase.agreement).await.pop()
     })
@@ -49,9 +49,9 @@ async fn killed_between_the_inert_workflow_and_the_record_of_its_uid() {
     let held = world.database.hold_updates("job_state", "workflow_uid").await;
     let mut first = world.service("first").await;
     let document = workflow(world.did, SLOW);
-    let purchase = world.chain.purchase(world.did).workflow(&document).send().await;
+    let purchase = world.buy(Some(&document)).await;
     eventually("there is an inert workflow", Duration::from_secs(60), || async {
-        world.chain.mine(1).await;
+        world.chain.node.mine(1).await;
         let attempt = world.namespace.kubectl(&["get", "cw", "-o", "jsonpath={.items[*].spec.attempt}"]).await;
         (attempt == "0").then_some(())
     })
@@ -66,7 +66,7 @@ async fn killed_while_the_algorithm_runs() {
     let world = World::start().await;
     let mut first = world.service("first").await;
     let document = workflow(world.did, SLOW);
-    let purchase = world.chain.purchase(world.did).workflow(&document).send().await;
+    let purchase = world.buy(Some(&document)).await;
     world.job_when(&first, purchase.agreement, |job| job["phase"] == "running").await;
     first.kill();
     started_again_it_completes(&world, purchase.agreement, &slow_log()).await;
@@ -78,7 +78,7 @@ async fn killed_while_the_log_is_collected() {
     let held = world.database.hold_updates("job_logs", "completeness").await;
     let mut first = world.service("first").await;
     let document = workflow(world.did, SLOW);
-    let purchase = world.chain.purchase(world.did).workflow(&document).send().await;
+    let purchase = world.buy(Some(&document)).await;
     world.job_when(&first, purchase.agreement, |job| job["phase"] == "publishing").await;
     held.reached().await;
     first.kill();
@@ -92,7 +92,7 @@ async fn two_services_on_one_database_and_one_cluster_do_each_job_once() {
     let first = world.service("first").await;
     let second = world.service("second").await;
     let document = workflow(world.did, "echo once");
-    let purchase = world.chain.purchase(world.did).workflow(&document).send().await;
+    let purchase = world.buy(Some(&document)).await;
     let job = world.finished(&first, purchase.agreement).await;
     assert_eq!(job["outcome"], "succeeded", "{job:#}");
     let seen_by_the_other: Vec<Value> = world.jobs(&second, purchase.agreement).await;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::support::eventually;
-use crate::support::world::{World, workflow};
+use crate::support::world::{World, register_asset, workflow};
 
 /// Prints to both streams, and computes a sum from the publisher's file.
 const SUM: &str = "echo reading $INPUTS; echo a warning >&2; printf 'no line end \\000\\377'; \
@@ -17,7 +17,7 @@ const SUM: &str = "echo reading $INPUTS; echo a warning >&2; printf 'no line end
 async fn a_purchase_becomes_a_result() {
     let world = World::start().await;
     let service = world.service("service").await;
-    let purchase = world.chain.purchase(world.did).workflow(&workflow(world.did, SUM)).send().await;
+    let purchase = world.buy(Some(&workflow(world.did, SUM))).await;
     let agreement = purchase.agreement;
 
     let mut codes = Vec::new();
@@ -70,7 +70,7 @@ async fn an_algorithm_that_fails_is_told_as_failed_and_its_log_is_kept() {
     let world = World::start().await;
     let service = world.service("service").await;
     let document = workflow(world.did, "echo this will not do; exit 7");
-    let purchase = world.chain.purchase(world.did).workflow(&document).send().await;
+    let purchase = world.buy(Some(&document)).await;
     let job = world.finished(&service, purchase.agreement).await;
     assert_eq!((&job["outcome"], &job["reason"]["code"]), (&"failed".into(), &"algorithm_failed".into()));
     assert_eq!(job["oep12"]["status"], 41);
@@ -90,13 +90,14 @@ async fn an_algorithm_that_fails_is_told_as_failed_and_its_log_is_kept() {
 async fn an_unpaid_agreement_waits_for_its_payment_and_then_runs() {
     let world = World::start().await;
     let service = world.service("service").await;
-    let purchase = world.chain.purchase(world.did).unpaid().send().await;
+    let purchase = world.order(world.did, None).await;
+    world.answer(&purchase).await;
     let waiting = world.job_when(&service, purchase.agreement, |job| job["phase"] == "awaiting_payment").await;
-    world.chain.mine(5).await;
+    world.chain.node.mine(5).await;
     assert_eq!(waiting["oep12"]["status"], 1);
     assert_eq!(world.namespace.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
 
-    world.chain.pay(&purchase).await;
+    world.pay(&purchase).await;
     let job = world.finished(&service, purchase.agreement).await;
     assert_eq!(job["outcome"], "succeeded", "{job:#}");
     // nobody registered a workflow for this agreement, so the catalog's ran
@@ -108,8 +109,10 @@ async fn an_unpaid_agreement_waits_for_its_payment_and_then_runs() {
 async fn an_asset_of_somebody_else_starts_nothing() {
     let world = World::start().await;
     let service = world.service("service").await;
-    let other = world.chain.register_asset("an asset of another publisher").await;
-    let purchase = world.chain.purchase(other).send().await;
+    let other = register_asset(&world.chain).await;
+    let purchase = world.order(other, None).await;
+    world.pay(&purchase).await;
+    world.answer(&purchase).await;
     let job = world.finished(&service, purchase.agreement).await;
     assert_eq!((&job["outcome"], &job["reason"]["code"]), (&"skipped".into(), &"not_our_asset".into()));
     assert_eq!(world.namespace.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
@@ -121,13 +124,15 @@ async fn a_purchase_that_a_reorganisation_removes_leaves_a_tombstone_and_no_work
     world.set("TIDEWATCH_ACT_AT", "4");
     world.set("TIDEWATCH_IRREVERSIBLE_AT", "20");
     let service = world.service("service").await;
-    world.chain.mine(25).await;
-    let purchase = world.chain.purchase(world.did).send().await;
+    world.chain.node.mine(25).await;
+    let before = world.chain.node.head().await;
+    let purchase = world.buy(None).await;
+    let blocks = world.chain.node.head().await - before;
     eventually("the job is known", Duration::from_secs(30), || async {
         world.jobs(&service, purchase.agreement).await.pop()
     })
     .await;
-    world.chain.reorganise(purchase.blocks + 1).await;
+    world.chain.node.reorganise(blocks).await;
     let gone = eventually("the job's block is no longer canonical", Duration::from_secs(30), || async {
         let job = world.jobs(&service, purchase.agreement).await.pop()?;
         (job["block"]["canonical"] == false).then_some(job)

@@ -17,7 +17,6 @@ async fn refusal(world: &World, name: &str) -> (i32, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_refused_with_one_sentence() {
     let mut world = World::start().await;
-    let cases = world.chain.clone();
     let setting = |world: &World, name: &str| {
         world.variables().iter().find(|(known, _)| known == name).unwrap().1.clone()
     };
@@ -35,7 +34,7 @@ async fn what_does_not_fit_is_refused_with_one_sentence() {
     world.set("DATABASE_URL", &database);
 
     let keeper = std::fs::read_to_string(setting(&world, "TIDEWATCH_KEEPER")).unwrap();
-    let chain_id = cases.deployment().chain_id;
+    let chain_id = world.chain.deployment.chain_id;
     write(&world, "other.yaml", &keeper.replace(&format!("chainId: {chain_id}"), "chainId: 1"));
     let whole = setting(&world, "TIDEWATCH_KEEPER");
     set_path(&mut world, "TIDEWATCH_KEEPER", "other.yaml");
@@ -43,7 +42,7 @@ async fn what_does_not_fit_is_refused_with_one_sentence() {
     assert_eq!(code, 1);
     assert!(sentence.contains("chain id"), "{sentence}");
 
-    let escrow = cases.deployment().contracts.escrow_reward.to_string();
+    let escrow = world.chain.deployment.contracts.escrow_reward.to_string();
     let nobody = "0x00000000000000000000000000000000000000Aa";
     write(&world, "no-code.yaml", &replace_ignoring_case(&keeper, &escrow, nobody));
     set_path(&mut world, "TIDEWATCH_KEEPER", "no-code.yaml");
@@ -75,8 +74,8 @@ async fn a_chain_restarted_under_the_same_id_is_refused() {
     assert_eq!(service.terminate().await, 0, "SIGTERM ends the service well: {}", service.log());
     // the same contracts at the same addresses, since deployers and nonces are the same; another genesis time
     let restarted = crate::support::keeper::Chain::start().await;
-    assert_eq!(restarted.deployment().contracts, world.chain.deployment().contracts);
-    world.set("TIDEWATCH_RPC_URLS", &restarted.url());
+    assert_eq!(restarted.deployment.contracts, world.chain.deployment.contracts);
+    world.set("TIDEWATCH_RPC_URLS", restarted.node.url().as_str());
     let (code, sentence) = refusal(&world, "restarted").await;
     assert_eq!(code, 1);
     assert!(sentence.contains("genesis"), "{sentence}");

@@ -118,12 +118,7 @@ impl FromIterator<(String, String)> for Environment {
 }
 
 fn nearest(name: &str) -> &'static str {
-    let shared = |known: &&str| {
-        let start = known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-        let end = known.bytes().rev().zip(name.bytes().rev()).take_while(|(a, b)| a == b).count();
-        start + end
-    };
-    KNOWN.into_iter().max_by_key(shared).unwrap_or(KNOWN[0])
+    KNOWN.into_iter().min_by_key(|known| strsim::levenshtein(known, name)).unwrap_or(KNOWN[0])
 }
 
 /// A value that is never shown.

@@ -9,14 +9,14 @@ use serde_json::Value;
 use super::required;
 
 /// Listens to containerd from its creation on, and remembers every start of a container called `algorithm` in one namespace.
-pub struct AlgorithmStarts {
+pub(crate) struct AlgorithmStarts {
     events: Child,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl AlgorithmStarts {
     /// Begins to listen.
-    pub fn listen(namespace: &str) -> Self {
+    pub(crate) fn listen(namespace: &str) -> Self {
         let socket = required("TIDEWATCH_TEST_CONTAINERD");
         let mut events = Command::new("ctr")
             .args(["-a", &socket, "-n", "k8s.io", "events"])
@@ -37,7 +37,7 @@ impl AlgorithmStarts {
     }
 
     /// Uids of the pods whose algorithm container was started, one entry for each start.
-    pub fn pods(&self) -> Vec<String> {
+    pub(crate) fn pods(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }

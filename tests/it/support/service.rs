@@ -9,19 +9,19 @@ use std::time::Duration;
 use super::eventually;
 
 /// The program under test.
-pub const TIDEWATCH: &str = env!("CARGO_BIN_EXE_tidewatch");
+pub(crate) const TIDEWATCH: &str = env!("CARGO_BIN_EXE_tidewatch");
 
 /// A running `tidewatch run`, killed when dropped. Its log goes to a file that is shown when something fails.
-pub struct Service {
+pub(crate) struct Service {
     child: Child,
     log: PathBuf,
     /// Base URL of its API.
-    pub api: String,
+    pub(crate) api: String,
 }
 
 impl Service {
     /// Starts it with exactly these variables, and waits until its API is ready.
-    pub async fn start(variables: &[(String, String)], directory: &Path, name: &str) -> Self {
+    pub(crate) async fn start(variables: &[(String, String)], directory: &Path, name: &str) -> Self {
         let service = Self::spawn(variables, directory, name);
         let ready = format!("{}/readyz", service.api);
         eventually("the service's API is ready", Duration::from_secs(60), || async {
@@ -33,7 +33,7 @@ impl Service {
     }
 
     /// Starts it without waiting for anything.
-    pub fn spawn(variables: &[(String, String)], directory: &Path, name: &str) -> Self {
+    pub(crate) fn spawn(variables: &[(String, String)], directory: &Path, name: &str) -> Self {
         let log = directory.join(format!("{name}.log"));
         let listen = free_address();
         let output = File::options().create(true).append(true).open(&log).unwrap();
@@ -55,21 +55,21 @@ impl Service {
     }
 
     /// Kills it as a power cut would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         assert_eq!(status.signal(), Some(9), "the service had ended by itself: {}", self.log());
     }
 
     /// Asks it to stop and answers its exit code; fails if it takes longer than its own bound.
-    pub async fn terminate(&mut self) -> i32 {
+    pub(crate) async fn terminate(&mut self) -> i32 {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         self.wait().await
     }
 
     /// Waits for it to end by itself and answers its exit code.
-    pub async fn wait(&mut self) -> i32 {
+    pub(crate) async fn wait(&mut self) -> i32 {
         let child = &mut self.child;
         for _ in 0..400 {
             if let Some(status) = child.try_wait().unwrap() {
@@ -81,7 +81,7 @@ impl Service {
     }
 
     /// Everything it logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }

@@ -4,49 +4,50 @@
 use std::path::Path;
 use std::time::Duration;
 
-use alloy::primitives::U256;
+use alloy::primitives::{B256, U256, keccak256};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as Key};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tidewatch::ids::Did;
+use tidewatch::ids::{AgreementId, Did};
+use tidewatch::keeper::purchase::{self, Order, Purchase};
 
 use super::cluster::Namespace;
 use super::database::Database;
 use super::eventually;
 use super::keeper::Chain;
-use super::required;
+use super::{random_hash, required};
 use super::runtime::AlgorithmStarts;
 use super::service::Service;
 
 /// What the publisher's file holds; the tests' algorithms compute on it.
-pub const DATA: &str = "city,litres\nFaro,12\nNazare,30\nSines,58\n";
+pub(crate) const DATA: &str = "city,litres\nFaro,12\nNazare,30\nSines,58\n";
 /// The price that the catalog asks.
-pub const PRICE: u64 = 10;
+pub(crate) const PRICE: u64 = 10;
 /// The operators' token.
-pub const TOKEN: &str = "an-operators-token-for-tests";
+pub(crate) const TOKEN: &str = "an-operators-token-for-tests";
 
 /// One test's world.
-pub struct World {
+pub(crate) struct World {
     /// The chain and its people.
-    pub chain: Chain,
+    pub(crate) chain: Chain,
     /// The ledger.
-    pub database: Database,
+    pub(crate) database: Database,
     /// The jobs' namespace.
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// The publisher's asset.
-    pub did: Did,
+    pub(crate) did: Did,
     /// Starts of algorithms' containers in the namespace, since the world began.
-    pub starts: AlgorithmStarts,
+    pub(crate) starts: AlgorithmStarts,
     /// Where the results lie.
-    pub store: AmazonS3,
+    pub(crate) store: AmazonS3,
     directory: TempDir,
     variables: Vec<(String, String)>,
 }
 
 impl World {
     /// A world whose service may act as soon as a block is final.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let chain = Chain::start().await;
         let database = Database::migrated().await;
         let namespace = Namespace::create().await;
@@ -65,18 +66,20 @@ impl World {
                 ("AWS_ALLOW_HTTP", "true"),
             ])
             .await;
-        let did = chain.register_asset("an asset for computing").await;
+        let did = register_asset(&chain).await;
+        let tokens = purchase::mint(&chain.deployment.contracts, chain.consumer.address(), U256::from(1000));
+        chain.owner.send(tokens).await.unwrap();
         let path = |name: &str| directory.path().join(name);
         let input = format!("{s3}/{bucket}/input.csv");
-        let catalog = catalog(did, &input, &chain.provider_address().to_string());
+        let catalog = catalog(did, &input, &chain.provider.address().to_string());
         std::fs::write(path("catalog.yaml"), serde_json::to_string_pretty(&catalog).unwrap()).unwrap();
-        std::fs::write(path("keeper.yaml"), chain.deployment().to_yaml().unwrap()).unwrap();
+        std::fs::write(path("keeper.yaml"), chain.deployment.to_yaml().unwrap()).unwrap();
         std::fs::write(path("token"), TOKEN).unwrap();
         let text = |name: &str| path(name).to_str().unwrap().to_owned();
         let variables = [
             ("DATABASE_URL", database.writer_url()),
             ("TIDEWATCH_API_DATABASE_URL", database.reader_url()),
-            ("TIDEWATCH_RPC_URLS", chain.url()),
+            ("TIDEWATCH_RPC_URLS", chain.node.url().to_string()),
             ("TIDEWATCH_KEEPER", text("keeper.yaml")),
             ("TIDEWATCH_CATALOG", text("catalog.yaml")),
             ("TIDEWATCH_OPERATOR_TOKEN_FILE", text("token")),
@@ -91,35 +94,77 @@ impl World {
     }
 
     /// Sets a variable for the services started from now on.
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// The variables that services are started with.
-    pub fn variables(&self) -> &[(String, String)] {
+    pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
     }
 
     /// Where its files lie.
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
+    /// The consumer buys a job on the world's asset: registers the document, if any, under the agreement's id, creates the
+    /// agreement, and pays; then the provider answers. One block per transaction.
+    pub(crate) async fn buy(&self, workflow: Option<&Value>) -> Purchase {
+        let bought = self.order(self.did, workflow).await;
+        self.pay(&bought).await;
+        self.answer(&bought).await;
+        bought
+    }
+
+    /// The consumer's part before the payment.
+    pub(crate) async fn order(&self, did: Did, workflow: Option<&Value>) -> Purchase {
+        let (chain, contracts) = (&self.chain, &self.chain.deployment.contracts);
+        let order = Order {
+            agreement: AgreementId(random_hash()),
+            did,
+            consumer: chain.consumer.address(),
+            provider: chain.provider.address(),
+            amount: U256::from(PRICE),
+        };
+        let purchase = Purchase::new(&chain.deployment, order);
+        if let Some(document) = workflow {
+            let value = format!("data:application/json,{}", percent_encoded(&document.to_string()));
+            let registered = Did(order.agreement.0);
+            let checksum = keccak256(document.to_string());
+            let call = purchase::register_did(contracts, registered, checksum, &[], value.as_bytes());
+            chain.consumer.send(call).await.unwrap();
+        }
+        chain.consumer.send(purchase.create()).await.unwrap();
+        purchase
+    }
+
+    /// The consumer pays.
+    pub(crate) async fn pay(&self, purchase: &Purchase) {
+        self.chain.consumer.send(purchase.approve()).await.unwrap();
+        self.chain.consumer.send(purchase.lock()).await.unwrap();
+    }
+
+    /// The provider says that the job may run.
+    pub(crate) async fn answer(&self, purchase: &Purchase) {
+        self.chain.provider.send(purchase.fulfil()).await.unwrap();
+    }
+
     /// Starts a whole service.
-    pub async fn service(&self, name: &str) -> Service {
+    pub(crate) async fn service(&self, name: &str) -> Service {
         Service::start(&self.variables, self.directory.path(), name).await
     }
 
     /// The jobs of an agreement, as the API tells them.
-    pub async fn jobs(&self, service: &Service, agreement: impl std::fmt::Display) -> Vec<Value> {
+    pub(crate) async fn jobs(&self, service: &Service, agreement: impl std::fmt::Display) -> Vec<Value> {
         let url = format!("{}/v1/jobs?agreementId={agreement}", service.api);
         let body: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
         body["jobs"].as_array().unwrap_or_else(|| panic!("no list of jobs: {body}")).clone()
     }
 
     /// Mines blocks one by one until the agreement's one job satisfies `wanted`, and answers that job.
-    pub async fn job_when(
+    pub(crate) async fn job_when(
         &self,
         service: &Service,
         agreement: impl std::fmt::Display,
@@ -127,7 +172,7 @@ impl World {
     ) -> Value {
         let agreement = agreement.to_string();
         eventually("the job is as awaited", Duration::from_secs(120), || async {
-            self.chain.mine(1).await;
+            self.chain.node.mine(1).await;
             let jobs = self.jobs(service, &agreement).await;
             assert!(jobs.len() < 2, "one condition has one job: {jobs:?}");
             let job = jobs.into_iter().next()?;
@@ -137,25 +182,25 @@ impl World {
     }
 
     /// A job once it is finished.
-    pub async fn finished(&self, service: &Service, agreement: impl std::fmt::Display) -> Value {
+    pub(crate) async fn finished(&self, service: &Service, agreement: impl std::fmt::Display) -> Value {
         self.job_when(service, agreement, |job| job["phase"] == "finished").await
     }
 
     /// One path of the API, with the operators' token.
-    pub async fn get(&self, service: &Service, path: &str) -> reqwest::Response {
+    pub(crate) async fn get(&self, service: &Service, path: &str) -> reqwest::Response {
         let request = reqwest::Client::new().get(format!("{}{path}", service.api));
         request.bearer_auth(TOKEN).send().await.unwrap()
     }
 
     /// An object of the results' store, by its key below `results/`.
-    pub async fn result(&self, key: &str) -> bytes::Bytes {
+    pub(crate) async fn result(&self, key: &str) -> bytes::Bytes {
         let key = Key::from(format!("results/{key}"));
         self.store.get(&key).await.unwrap().bytes().await.unwrap()
     }
 }
 
 /// A workflow document whose algorithm is this line of shell.
-pub fn workflow(did: Did, shell: &str) -> Value {
+pub(crate) fn workflow(did: Did, shell: &str) -> Value {
     let image = required("TIDEWATCH_TEST_ALGORITHM_IMAGE");
     let (name, digest) = image.split_once('@').unwrap();
     json!({"main": {"type": "workflow", "workflow": {"stages": [{
@@ -202,4 +247,21 @@ async fn make_bucket(s3: &str, bucket: &str) -> AmazonS3 {
         .with_secret_access_key("test")
         .build()
         .unwrap()
+}
+
+/// An asset of the provider's.
+pub(crate) async fn register_asset(chain: &Chain) -> Did {
+    let did = Did(random_hash());
+    let call = purchase::register_did(&chain.deployment.contracts, did, B256::ZERO, &[], b"https://example.org/ddo");
+    chain.provider.send(call).await.unwrap();
+    did
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'"' | b'%' | b'#' | b'\\' | b' ' => format!("%{byte:02X}"),
+            _ => char::from(byte).to_string(),
+        })
+        .collect()
 }
