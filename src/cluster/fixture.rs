@@ -1,7 +1,13 @@
 use alloy::primitives::{Address, B256};
 
+use chrono::{DateTime, Utc};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+
 use super::inert::inert;
 use super::settings::Settings;
+use super::status::to_kubernetes;
 use super::workflow::ComputeWorkflow;
 use crate::engine::WorkflowPlan;
 use crate::ids::{AgreementId, Did};
@@ -71,4 +77,34 @@ pub(super) fn workflow(attempt: u32) -> ComputeWorkflow {
     workflow.metadata.generation = Some(i64::from(attempt) + 1);
     workflow.spec.attempt = attempt;
     workflow
+}
+
+/// The pod of a Job, as the cluster admits it when nobody interferes.
+pub(super) fn admitted(job: &Job, uid: &str) -> Pod {
+    let template = job.spec.as_ref().unwrap().template.clone();
+    let mut metadata = template.metadata.unwrap();
+    metadata.name = Some(uid.to_owned());
+    metadata.uid = Some(uid.to_owned());
+    metadata.creation_timestamp = Some(time(0));
+    metadata.owner_references = Some(vec![OwnerReference {
+        kind: "Job".to_owned(),
+        uid: job.metadata.uid.clone().unwrap_or_default(),
+        controller: Some(true),
+        ..OwnerReference::default()
+    }]);
+    Pod {
+        metadata,
+        spec: template.spec,
+        status: None,
+    }
+}
+
+/// Seconds after the fixture's beginning.
+pub(super) fn time(seconds: i64) -> Time {
+    to_kubernetes(moment(seconds))
+}
+
+/// The same as our time.
+pub(super) fn moment(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_000_000_000 + seconds, 0).unwrap()
 }

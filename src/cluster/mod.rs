@@ -42,6 +42,7 @@ mod workflow;
 
 pub use client::connect;
 pub use engine::KubernetesEngine;
+pub(crate) use engine::installed;
 pub use error::{Attempt, Error, Verdict};
 pub use settings::Settings;
 pub use status::{ClaimStatus, ComputeWorkflowStatus, StageStatus, Why, from_kubernetes};

@@ -2,6 +2,10 @@
     unreachable_pub,
     reason = "the schema derive makes a hidden copy of the spec that nobody reaches"
 )]
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "every column has a type and a path"
+)]
 
 use alloy::primitives::{Address, B256};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -9,6 +9,7 @@ use super::{RELEASE_GATE, Subject, job};
 use crate::cluster::quantity::Quantity;
 use crate::cluster::workflow::JobFacts;
 use crate::engine::Stage;
+use crate::ids::Did;
 
 /// Size of `/tmp`.
 const TMP_SIZE: &str = "256Mi";
@@ -18,7 +19,7 @@ const TOOL_SIZE: &str = "64Mi";
 const EPHEMERAL_SIZE: &str = "384Mi";
 /// Seconds between the end of the guard's own limit and the pod's: the guard ends the algorithm and says why; the pod's limit
 /// is for a guard that cannot.
-pub(crate) const GUARD_MARGIN_SECONDS: i64 = 30;
+pub const GUARD_MARGIN_SECONDS: i64 = 30;
 /// Where the guard is copied to.
 const GUARD: &str = "/tool/guard";
 
@@ -41,8 +42,8 @@ pub fn algorithm(subject: &Subject<'_>) -> Job {
         scheduling_gates: Some(vec![PodSchedulingGate {
             name: RELEASE_GATE.to_owned(),
         }]),
-        // Its process is the guard, which stops the algorithm at once.
-        termination_grace_period_seconds: Some(5),
+        // Its first process is the guard, which kills the algorithm after three seconds and then completes the record.
+        termination_grace_period_seconds: Some(15),
         ..restricted(facts, volumes)
     };
     let mut job = job::job(subject, Stage::Algorithm, pod);
@@ -111,7 +112,7 @@ fn guarded_command(facts: &JobFacts) -> Vec<String> {
 
 /// The variables that OEP-12 promises, and a home that can be written to under a read-only root.
 fn environment(facts: &JobFacts) -> Vec<EnvVar> {
-    let transformation = facts.algorithm.did.map(|did| did.digits());
+    let transformation = facts.algorithm.did.map(Did::digits);
     vec![
         variable("VOLUME", "/data"),
         variable("INPUTS", "/data/inputs"),

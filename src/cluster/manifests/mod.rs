@@ -20,7 +20,7 @@ mod plan;
 mod pod;
 mod publish;
 
-pub use algorithm::algorithm;
+pub use algorithm::{GUARD_MARGIN_SECONDS, algorithm};
 pub use claim::claim;
 pub use configure::configure;
 pub use job::RELEASE_GATE;

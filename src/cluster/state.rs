@@ -1,1 +1,0 @@
-//! What a workflow needs next. Pure.
