@@ -5,6 +5,8 @@
 //! Layout: one file per table or small group of tables; free functions, on `&mut PgConnection` when one statement is enough and
 //! on an open [`Transaction`] when several must hold together, so that the caller decides what is atomic.
 //! - `error.rs`: the room's error and what each database error means;
+//! - `schema.rs`, `roles/`: migrating, comparing versions, the three logins and their rights;
+//! - `reader/`: the API's handle and its queries, under a login that can only read;
 //! - `status.rs`: the only way to move a job: state and transition in one step.
 //!
 //! Invariants:
@@ -16,6 +18,9 @@
 //! Why no repository traits: there is one database, and its locks and constraints are part of the design.
 
 mod error;
+pub mod reader;
+pub mod roles;
+pub mod schema;
 pub mod status;
 
 use std::str::FromStr;
@@ -24,6 +29,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub use error::{Attempt, Error};
+pub use reader::Reader;
 
 /// An open transaction of the ledger. Dropped without `commit`, it is rolled back.
 pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
