@@ -33,7 +33,9 @@ pub enum Error {
         to: Phase,
     },
     /// The reader's login could change the ledger, so it is no wall; see [`Reader`](super::Reader).
-    #[error("the API's database login {login} may change the ledger: {how}; give it tidewatch_reader's login")]
+    #[error(
+        "the API's database login {login} may change the ledger: {how}; give it tidewatch_reader's login"
+    )]
     WritingReader {
         /// The login.
         login: String,
@@ -59,7 +61,9 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Database { source, .. } => database_fault(source),
-            Self::Unreadable { .. } | Self::WritingReader { .. } | Self::UnusablePassword { .. } => Fault::Fatal,
+            Self::Unreadable { .. }
+            | Self::WritingReader { .. }
+            | Self::UnusablePassword { .. } => Fault::Fatal,
             Self::IllegalMove { .. } => Fault::Rejected,
             Self::Conflict { .. } => Fault::Transient,
         }

@@ -93,7 +93,10 @@ pub async fn progress(
     let Some(row) = row else { return Ok(None) };
     let height = |number: i64| unsigned("cursors", number);
     // greatest() leaves nulls out, so a time that is not known would read as no lag at all.
-    let is_known = row.any_block || row.head_number.is_some_and(|head| head <= row.recorded_number);
+    let is_known = row.any_block
+        || row
+            .head_number
+            .is_some_and(|head| head <= row.recorded_number);
     Ok(Some(Progress {
         chain_id: height(row.chain_id)?,
         head: row.head_number.map(height).transpose()?,
