@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use futures::StreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,8 +18,9 @@ use crate::cluster::{self, KubernetesEngine};
 use crate::follower::{self, Follower, Following};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
-use crate::ledger::{self, Ledger, listen, reader::Reader};
-use crate::operator::Operator;
+use crate::ledger::schema::schema_version;
+use crate::ledger::{self, Ledger, Reader, listen};
+use crate::operator::{self, Operator};
 use crate::scheduler::{
     Collector, Dispatcher, DispatcherSettings, Judge, Observer, Reaper, ReaperSettings, Resolver, forward_changes,
 };
@@ -32,6 +33,9 @@ const CONNECTIONS: u32 = 16;
 const SOON: Pace = Pace::every(Duration::from_millis(500));
 /// The same for what nobody waits for.
 const LATER: Pace = Pace::every(Duration::from_secs(5));
+
+/// Grows when a release follows more contracts than the one before, so that an older program cannot move the cursor any more.
+const FILTER_VERSION: i32 = 1;
 
 /// Hints between workers. Those of other processes come through the database.
 #[derive(Clone, Debug, Default)]
@@ -97,17 +101,17 @@ impl Service {
             .await
             .with_context(|| format!("TIDEWATCH_API_LISTEN: could not listen on {listen}"))?;
         tracing::info!(address = %listener.local_addr()?, "the API listens");
-        let settings = api::Settings { operator_token_file: operator_token_file.clone() };
+        let settings = api::Settings { operator_token_file: operator_token_file.clone(), followed: None };
         let stop = self.supervisor.stop();
         self.supervisor.spawn(async move { Ok(api::serve(listener, reader, settings, stop).await?) });
         Ok(())
     }
 
     fn start_operator(&mut self) {
-        if let Some(engine) = &self.engine
+        if let (Some(engine), Some(EngineConfig { namespace, .. })) = (&self.engine, &self.config.engine)
             && self.has(Role::Operator)
         {
-            let operator = Operator::new(engine.client(), engine.settings().clone());
+            let operator = Operator::new(engine.client(), operator::Settings { namespace: namespace.clone() });
             let stop = self.supervisor.stop();
             self.supervisor.spawn(async move { Ok(operator.run(stop).await?) });
         }
@@ -143,7 +147,7 @@ impl Service {
             return found.context("no follower has recorded this deployment yet: start one first");
         };
         let provider = connect_provider(chain)?;
-        let following = following(chain, keeper)?;
+        let following = following(chain, keeper);
         follower::check_contracts(&provider, &following).await?;
         let deployment = follower::open(ledger, &provider, &following).await?;
         if self.has(Role::Follower) {
@@ -198,7 +202,8 @@ impl Service {
 
 async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
     let ledger = Ledger::connect(url.expose(), CONNECTIONS).await?;
-    ledger::schema::check(&ledger).await?;
+    let version = schema_version(&mut *ledger.acquire().await?).await?;
+    ensure!(version.is_compatible(), "{version}");
     Ok(ledger)
 }
 
@@ -214,18 +219,24 @@ fn connect_provider(chain: &ChainConfig) -> anyhow::Result<Provider> {
     Ok(Provider::connect(url.expose())?)
 }
 
-fn following(chain: &ChainConfig, keeper: &Deployment) -> anyhow::Result<Following> {
-    Ok(Following {
+fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {
+    Following {
         chain_id: keeper.chain_id,
         contracts_hash: keeper.contracts_hash(),
-        contracts_json: serde_json::to_value(&keeper.contracts)?,
+        contracts_json: contracts_json(keeper),
         addresses: keeper.addresses(),
         start_block: keeper.start_block,
         act_at: chain.act_at,
         irreversible_at: chain.irreversible_at,
         act_from_block: chain.act_from_block,
-        filter_version: 1,
-    })
+        filter_version: FILTER_VERSION,
+    }
+}
+
+/// The contract set for people who look at the ledger.
+fn contracts_json(keeper: &Deployment) -> serde_json::Value {
+    let named = keeper.contracts.iter().map(|(contract, address)| (contract.as_str().to_owned(), address.to_string().into()));
+    serde_json::Value::Object(named.collect())
 }
 
 async fn connect_engine(config: Option<&EngineConfig>) -> anyhow::Result<Option<KubernetesEngine>> {
@@ -237,7 +248,6 @@ async fn connect_engine(config: Option<&EngineConfig>) -> anyhow::Result<Option<
     settings.storage_class.clone_from(&config.storage_class);
     settings.runtime_class.clone_from(&config.runtime_class);
     settings.results_secret.clone_from(&config.results_secret);
-    let engine = KubernetesEngine::connect(config.kubeconfig.as_deref(), settings).await?;
-    engine.check().await.context("the cluster cannot be used")?;
+    let engine = KubernetesEngine::connect(config.kubeconfig.as_deref(), settings).await.context("the cluster cannot be used")?;
     Ok(Some(engine))
 }

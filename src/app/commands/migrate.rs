@@ -5,7 +5,8 @@ use anyhow::Context;
 
 use crate::app::cli::MigrateOptions;
 use crate::app::config::{Environment, Faults, Secret};
-use crate::ledger::{Ledger, roles};
+use crate::ledger::roles::{self, Ensured, Role};
+use crate::ledger::{Ledger, schema};
 
 /// Brings the database to this version, and makes the logins.
 pub(in crate::app) async fn run(
@@ -22,13 +23,12 @@ pub(in crate::app) async fn run(
     let (Some(url), true) = (url, faults.is_empty()) else { return Err(faults.into()) };
 
     let ledger = Ledger::connect(url.expose(), 2).await?;
-    ledger.migrate().await?;
-    let outcome = roles::ensure(&ledger).await?;
+    schema::migrate(&ledger).await?;
     let mut out = std::io::stdout();
-    if let roles::Ensured::Forbidden { sql } = outcome {
+    if let Ensured::Handed { sql } = roles::ensure(&ledger).await? {
         writeln!(out, "-- this login may not make roles; a superuser has to run:\n{sql}")?;
     }
-    for (role, password) in [(roles::READER, reader), (roles::WRITER, writer)] {
+    for (role, password) in [(Role::Reader, reader), (Role::Writer, writer)] {
         if let Some(password) = password {
             roles::set_password(&ledger, role, password.expose()).await?;
         }

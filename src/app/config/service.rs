@@ -6,6 +6,7 @@ use std::str::FromStr;
 use url::Url;
 
 use super::{Environment, Faults, Secret, ServiceOptions};
+use crate::cluster::{AccessMode, PullPolicy};
 use crate::follower::{ActAt, IrreversibleAt};
 
 /// A part of the service that can run by itself.
@@ -116,11 +117,11 @@ pub struct EngineConfig {
     /// Image of the stages, pinned by digest.
     pub image: String,
     /// When a node pulls it.
-    pub image_pull_policy: String,
+    pub image_pull_policy: PullPolicy,
     /// Storage class of the jobs' volumes.
     pub storage_class: Option<String>,
     /// Access mode of the jobs' volumes.
-    pub access_mode: String,
+    pub access_mode: AccessMode,
     /// Runtime class of the algorithm's pods.
     pub runtime_class: Option<String>,
     /// Where results go.
@@ -253,14 +254,14 @@ fn read_engine(options: &ServiceOptions, environment: &Environment, faults: &mut
         image,
         image_pull_policy: one_of(
             options.image_pull_policy.as_deref(),
-            &["IfNotPresent", "Always", "Never"],
+            &[PullPolicy::IfNotPresent, PullPolicy::Always, PullPolicy::Never].map(|it| (it.as_str(), it)),
             "TIDEWATCH_IMAGE_PULL_POLICY",
             faults,
         ),
         storage_class: options.storage_class.clone(),
         access_mode: one_of(
             options.access_mode.as_deref(),
-            &["ReadWriteOnce", "ReadWriteOncePod"],
+            &[AccessMode::ReadWriteOnce, AccessMode::ReadWriteOncePod].map(|it| (it.as_str(), it)),
             "TIDEWATCH_ACCESS_MODE",
             faults,
         ),
@@ -270,13 +271,15 @@ fn read_engine(options: &ServiceOptions, environment: &Environment, faults: &mut
     }
 }
 
-/// The value if it is allowed; the first allowed one if there is none.
-fn one_of(value: Option<&str>, allowed: &[&str], variable: &str, faults: &mut Faults) -> String {
-    let value = value.unwrap_or(allowed[0]);
-    if !allowed.contains(&value) {
-        faults.add(variable, format!("is {value:?}, not one of {}", allowed.join(", ")));
+/// What the word stands for; the first of `known` if there is none.
+fn one_of<T: Copy>(word: Option<&str>, known: &[(&str, T)], variable: &str, faults: &mut Faults) -> T {
+    let word = word.unwrap_or(known[0].0);
+    if let Some((_, value)) = known.iter().find(|(name, _)| *name == word) {
+        return *value;
     }
-    value.to_owned()
+    let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+    faults.add(variable, format!("is {word:?}, not one of {}", names.join(", ")));
+    known[0].1
 }
 
 fn read_api(options: &ServiceOptions, environment: &Environment, faults: &mut Faults) -> Option<ApiConfig> {

@@ -51,7 +51,7 @@ impl Place {
 
     async fn install_definition(&self) -> anyhow::Result<()> {
         let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        let definition = cluster::definition()?;
+        let definition = cluster::definition();
         let name = definition.name_any();
         let patch = Patch::Apply(&definition);
         definitions.patch(&name, &PatchParams::apply("tidewatch-demo").force(), &patch).await?;
