@@ -4,6 +4,8 @@
 //!
 //! Layout: one file per table or small group of tables; free functions, on `&mut PgConnection` when one statement is enough and
 //! on an open [`Transaction`] when several must hold together, so that the caller decides what is atomic.
+//! - `deployments.rs`, `cursors.rs`, `blocks.rs`, `logs.rs`: what the chain said, and how far it was followed;
+//! - `column.rs`, `copy.rs`: between columns and types; COPY's binary format;
 //! - `error.rs`: the room's error and what each database error means;
 //! - `status.rs`: the only way to move a job: state and transition in one step.
 //!
@@ -15,7 +17,13 @@
 //!
 //! Why no repository traits: there is one database, and its locks and constraints are part of the design.
 
+pub mod blocks;
+mod column;
+mod copy;
+pub mod cursors;
+pub mod deployments;
 mod error;
+pub mod logs;
 pub mod status;
 
 use std::str::FromStr;
