@@ -1,1 +1,4 @@
 //! Composition: configuration, wiring, lifecycle, commands.
+
+pub mod anvil;
+pub mod packages;
