@@ -4,6 +4,8 @@
 //!
 //! Layout: one file per table or small group of tables; free functions, on `&mut PgConnection` when one statement is enough and
 //! on an open [`Transaction`] when several must hold together, so that the caller decides what is atomic.
+//! - `deployments.rs`, `cursors.rs`, `blocks.rs`, `logs.rs`: what the chain said, and how far it was followed;
+//! - `column.rs`, `copy.rs`: between columns and types; COPY's binary format;
 //! - `error.rs`: the room's error and what each database error means;
 //! - `listen.rs`: hints that rows have changed;
 //! - `status.rs`: the only way to move a job: state and transition in one step;
@@ -22,12 +24,18 @@
 //! Why no repository traits: there is one database, and its locks and constraints are part of the design.
 
 pub mod attempts;
+pub mod blocks;
+mod column;
+mod copy;
+pub mod cursors;
 pub mod database;
+pub mod deployments;
 pub mod dispatch;
 mod error;
 pub mod job_logs;
 pub mod leases;
 pub mod listen;
+pub mod logs;
 pub mod parked;
 pub mod reader;
 pub mod results;
