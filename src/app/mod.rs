@@ -1,1 +1,3 @@
 //! Composition: configuration, wiring, lifecycle, commands.
+
+pub mod stage;
