@@ -39,9 +39,13 @@
 //!
 //! `publish` prints the job log's bytes on its standard output and nothing else anywhere, so that its container log is the record.
 
+pub mod configure;
 mod ending;
 pub mod guard;
+mod install;
 mod plan;
+pub mod publish;
 
 pub use ending::TERMINATION_MESSAGE;
+pub use install::{Error as InstallError, install_guard};
 pub use plan::{ConfigurePlan, Ending, InputFile, PublishPlan};

@@ -18,6 +18,8 @@
 mod attempt;
 mod ending;
 mod outcome;
+#[cfg(test)]
+mod simulation;
 mod stage;
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,8 @@ pub use error::Error;
 use super::Ending;
 use crate::engine::LogSummary;
 use crate::jobs::Reason;
+pub(super) use record::{empty as empty_log, hash_file};
+
 use processes::Reaper;
 use record::Record;
 use supervise::Supervision;
