@@ -23,7 +23,7 @@ const START: Duration = Duration::from_secs(60);
 ///
 /// The alternative, a signal on the parent's death, fires when the *thread* that started the child ends (prctl(2),
 /// `PR_SET_PDEATHSIG`), which under a thread pool or a test runner is too early.
-const KEEPER: &str = r#"
+const SHELL: &str = r#"
 directory=$(mktemp -d "${TMPDIR:-/tmp}/tidewatch-anvil.XXXXXX") || exit 1
 exec 3<&0
 "$@" --cache-path "$directory" </dev/null 2>&1 3<&- &
@@ -104,7 +104,7 @@ impl Anvil {
     pub async fn start(program: &Path, options: Options) -> Result<Self> {
         let mut command = Command::new("sh");
         command
-            .args(["-c", KEEPER, "sh"])
+            .args(["-c", SHELL, "sh"])
             .arg(program)
             .args(["--host", "127.0.0.1", "--slots-in-an-epoch", "1"])
             .args(["--port", &options.port.to_string()])

@@ -4,20 +4,58 @@
 
 use alloy::sol;
 
-sol!(ConditionStoreManager, "abi/ConditionStoreManager.json");
-sol!(AgreementStoreManager, "abi/AgreementStoreManager.json");
-sol!(TemplateStoreManager, "abi/TemplateStoreManager.json");
-sol!(DIDRegistry, "abi/DIDRegistry.json");
-sol!(OceanToken, "abi/OceanToken.json");
-sol!(Dispenser, "abi/Dispenser.json");
-sol!(LockRewardCondition, "abi/LockRewardCondition.json");
-sol!(EscrowReward, "abi/EscrowReward.json");
 sol!(
+    #[sol(abi)]
+    ConditionStoreManager,
+    "abi/ConditionStoreManager.json"
+);
+sol!(
+    #[sol(abi)]
+    AgreementStoreManager,
+    "abi/AgreementStoreManager.json"
+);
+sol!(
+    #[sol(abi)]
+    TemplateStoreManager,
+    "abi/TemplateStoreManager.json"
+);
+sol!(
+    #[sol(abi)]
+    DIDRegistry,
+    "abi/DIDRegistry.json"
+);
+sol!(
+    #[sol(abi)]
+    OceanToken,
+    "abi/OceanToken.json"
+);
+sol!(
+    #[sol(abi)]
+    Dispenser,
+    "abi/Dispenser.json"
+);
+sol!(
+    #[sol(abi)]
+    LockRewardCondition,
+    "abi/LockRewardCondition.json"
+);
+sol!(
+    #[sol(abi)]
+    EscrowReward,
+    "abi/EscrowReward.json"
+);
+sol!(
+    #[sol(abi)]
     ComputeExecutionCondition,
     "abi/ComputeExecutionCondition.json"
 );
 sol!(
+    #[sol(abi)]
     EscrowComputeExecutionTemplate,
     "abi/EscrowComputeExecutionTemplate.json"
 );
-sol!(Proxy, "abi/Proxy.json");
+sol!(
+    #[sol(abi)]
+    Proxy,
+    "abi/Proxy.json"
+);

@@ -11,6 +11,7 @@ use super::abi::{
 };
 use super::account::{Account, Call, Error as AccountError};
 use super::deployment::{Contracts, Deployment, KeeperVersion};
+use super::purchase;
 use crate::fault::Fault;
 
 /// Name of the compute template that a deployment approves; its id is the name's keccak256, as the contract derives it.
@@ -237,22 +238,16 @@ fn approve_template(at: &Contracts) -> Vec<Call> {
             format!("register the actor type {name}"),
         )
     };
-    let propose = TemplateStoreManager::proposeTemplateCall {
-        _id: template_id(),
-        _conditionTypes: vec![
-            at.compute_execution_condition,
-            at.lock_reward_condition,
-            at.escrow_reward,
-        ],
-        _actorTypeIds: vec![keccak256("consumer"), keccak256("provider")],
-        name: TEMPLATE.to_owned(),
-    };
-    let approve = TemplateStoreManager::approveTemplateCall { _id: template_id() };
+    let condition_types = vec![
+        at.compute_execution_condition,
+        at.lock_reward_condition,
+        at.escrow_reward,
+    ];
     vec![
         actor("consumer"),
         actor("provider"),
-        Call::to(store, propose.abi_encode(), "propose the compute template"),
-        Call::to(store, approve.abi_encode(), "approve the compute template"),
+        purchase::propose_template(at, template_id(), condition_types, TEMPLATE),
+        purchase::approve_template(at, template_id()),
     ]
 }
 

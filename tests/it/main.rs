@@ -6,5 +6,7 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+mod decoding;
+mod equipment;
 mod keeper;
 mod support;

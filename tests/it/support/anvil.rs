@@ -1,10 +1,8 @@
 //! A development chain of one's own, and what only a development node can be asked to do.
 
-use std::ops::Deref;
-
 use alloy::providers::{Provider, RootProvider};
 use serde_json::{Value, json};
-use tidewatch::app::anvil::{Anvil, Mining, Options};
+use tidewatch::app::anvil::{Anvil, Options};
 use tidewatch::app::packages;
 use url::Url;
 
