@@ -1,16 +1,16 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgreementId, BlockRef, ConditionId, Did};
-use crate::keeper::KeeperEvent;
+use crate::keeper::{Deployment, KeeperEvent};
 
 /// Everything a verdict rests on. Two equal questions have equal answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// The contracts that are followed.
-    pub keeper: &'a Keeper,
+    /// The contracts that are followed, and the templates that count.
+    pub keeper: &'a Deployment,
     /// The `Fulfilled` log of the compute condition that is judged.
     pub trigger: &'a Recorded,
     /// Canonical events about the agreement, its conditions and its asset, and all others in the same transactions, up to
@@ -22,21 +22,6 @@ pub struct Question<'a> {
     pub offer: &'a Offer,
     /// How far the chain is known.
     pub horizon: Horizon,
-}
-
-/// The keeper contracts, by the parts they play.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keeper {
-    /// `ComputeExecutionCondition`.
-    pub compute: Address,
-    /// `LockRewardCondition`.
-    pub lock: Address,
-    /// `EscrowReward`.
-    pub escrow: Address,
-    /// `EscrowComputeExecutionTemplate`, when agreements made by it count.
-    pub template: Option<Address>,
-    /// Templates under which directly created agreements count (keeper 0.13.2).
-    pub template_ids: BTreeSet<B256>,
 }
 
 /// A decoded event and where it stands on the chain.

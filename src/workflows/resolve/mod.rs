@@ -1,14 +1,14 @@
 use alloy::primitives::Address;
 
-use super::catalog::{Asset, Catalog};
-use super::data_url::Value;
-use super::document::Document;
-use super::policy;
-use super::registration::{Choice, choice};
-use super::spec::JobSpec;
 use crate::admission::{Position, Recorded};
 use crate::ids::{AgreementId, Did};
 use crate::jobs::Reason;
+use crate::workflows::catalog::{Asset, Catalog};
+use crate::workflows::data_url::Value;
+use crate::workflows::document::Document;
+use crate::workflows::policy;
+use crate::workflows::registration::{Choice, choice};
+use crate::workflows::spec::JobSpec;
 
 /// An admitted job whose workflow is asked for.
 #[derive(Clone, Copy, Debug)]
