@@ -31,7 +31,12 @@ pub(super) fn open(path: Option<&Path>) -> anyhow::Result<Source> {
         None => (Catalog::empty(), Vec::new()),
     };
     let (sender, receiver) = watch::channel(Arc::new(catalog));
-    Ok(Source { path: path.map(Path::to_owned), bytes, sender, receiver })
+    Ok(Source {
+        path: path.map(Path::to_owned),
+        bytes,
+        sender,
+        receiver,
+    })
 }
 
 /// A catalog and its file.
@@ -51,7 +56,11 @@ impl Source {
 
     /// Looks for new versions until `stop`.
     pub(super) async fn follow(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(LOOK))
+            .await
+            .is_some()
+        {
             self.look();
         }
         Ok(())

@@ -35,7 +35,10 @@ use config::{Environment, Faults};
 /// Runs the command line. Answers the process's exit code.
 pub fn main() -> ExitCode {
     // both ring and aws-lc-rs are in the tree; without a choice rustls panics at the first connection
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
         return fail(&anyhow::anyhow!("a TLS provider was chosen already"));
     }
     let dotenv = dotenvy::dotenv();
@@ -45,7 +48,10 @@ pub fn main() -> ExitCode {
         return fail(&anyhow::Error::new(error).context("could not read .env"));
     }
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
@@ -73,7 +79,10 @@ async fn dispatch(command: Command) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the one place where a command's failure is told")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place where a command's failure is told"
+)]
 fn fail(error: &anyhow::Error) -> ExitCode {
     // a list of faults is told as it is; an error as one sentence with its causes
     if let Some(faults) = error.downcast_ref::<Faults>() {

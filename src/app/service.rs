@@ -22,7 +22,8 @@ use crate::ledger::schema::schema_version;
 use crate::ledger::{self, Ledger, Reader, listen};
 use crate::operator::{self, Operator};
 use crate::scheduler::{
-    Collector, Dispatcher, DispatcherSettings, Judge, Observer, Reaper, ReaperSettings, Resolver, forward_changes,
+    Collector, Dispatcher, DispatcherSettings, Judge, Observer, Reaper, ReaperSettings, Resolver,
+    forward_changes,
 };
 use crate::worker::{Pace, Wake};
 use crate::workflows::Catalog;
@@ -52,7 +53,12 @@ impl Wakes {
         let woken = match channel {
             // the dispatcher too: a block that became deep enough lets jobs start
             listen::RECORDED => vec![&self.judge, &self.dispatcher],
-            listen::TRANSITIONS => vec![&self.resolver, &self.dispatcher, &self.observer, &self.collector],
+            listen::TRANSITIONS => vec![
+                &self.resolver,
+                &self.dispatcher,
+                &self.observer,
+                &self.collector,
+            ],
             _ => Vec::new(),
         };
         woken.into_iter().for_each(Wake::wake);
@@ -93,34 +99,54 @@ impl Service {
     }
 
     async fn start_api(&mut self) -> anyhow::Result<()> {
-        let Some(ApiConfig { database_url, listen, operator_token_file }) = &self.config.api else {
+        let Some(ApiConfig {
+            database_url,
+            listen,
+            operator_token_file,
+        }) = &self.config.api
+        else {
             return Ok(());
         };
-        let reader = Reader::connect(database_url.expose()).await.context("the API's login does not do")?;
+        let reader = Reader::connect(database_url.expose())
+            .await
+            .context("the API's login does not do")?;
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("TIDEWATCH_API_LISTEN: could not listen on {listen}"))?;
         tracing::info!(address = %listener.local_addr()?, "the API listens");
-        let settings = api::Settings { operator_token_file: operator_token_file.clone(), followed: None };
+        let settings = api::Settings {
+            operator_token_file: operator_token_file.clone(),
+            followed: None,
+        };
         let stop = self.supervisor.stop();
-        self.supervisor.spawn(async move { Ok(api::serve(listener, reader, settings, stop).await?) });
+        self.supervisor
+            .spawn(async move { Ok(api::serve(listener, reader, settings, stop).await?) });
         Ok(())
     }
 
     fn start_operator(&mut self) {
-        if let (Some(engine), Some(EngineConfig { namespace, .. })) = (&self.engine, &self.config.engine)
+        if let (Some(engine), Some(EngineConfig { namespace, .. })) =
+            (&self.engine, &self.config.engine)
             && self.has(Role::Operator)
         {
-            let operator = Operator::new(engine.client(), operator::Settings { namespace: namespace.clone() });
+            let operator = Operator::new(
+                engine.client(),
+                operator::Settings {
+                    namespace: namespace.clone(),
+                },
+            );
             let stop = self.supervisor.stop();
-            self.supervisor.spawn(async move { Ok(operator.run(stop).await?) });
+            self.supervisor
+                .spawn(async move { Ok(operator.run(stop).await?) });
         }
     }
 
     async fn start_ledger_roles(&mut self) -> anyhow::Result<()> {
         let roles = &self.config.roles;
-        let (Some(url), true) = (&self.config.database_url, roles.iter().any(|role| role.writes_the_ledger()))
-        else {
+        let (Some(url), true) = (
+            &self.config.database_url,
+            roles.iter().any(|role| role.writes_the_ledger()),
+        ) else {
             return Ok(());
         };
         let ledger = open_ledger(url).await?;
@@ -128,7 +154,8 @@ impl Service {
         let deployment = self.start_chain_roles(&ledger, &keeper).await?;
         if self.has(Role::Resolver) {
             let resolver = Resolver::new(ledger.clone(), deployment, self.catalog.receiver());
-            self.supervisor.spawn_worker(resolver, SOON, self.wakes.resolver.clone());
+            self.supervisor
+                .spawn_worker(resolver, SOON, self.wakes.resolver.clone());
         }
         if let Some(engine) = self.engine.clone() {
             self.start_engine_roles(&ledger, deployment, engine);
@@ -143,7 +170,8 @@ impl Service {
         keeper: &Deployment,
     ) -> anyhow::Result<DeploymentId> {
         let Some(chain) = &self.config.chain else {
-            let found = ledger::deployments::find(ledger, keeper.chain_id, keeper.contracts_hash()).await?;
+            let found =
+                ledger::deployments::find(ledger, keeper.chain_id, keeper.contracts_hash()).await?;
             return found.context("no follower has recorded this deployment yet: start one first");
         };
         let provider = connect_provider(chain)?;
@@ -152,33 +180,54 @@ impl Service {
         let deployment = follower::open(ledger, &provider, &following).await?;
         if self.has(Role::Follower) {
             let follower = Follower::new(ledger.clone(), provider.clone(), following);
-            self.supervisor.spawn_worker(follower, SOON, Wake::default());
+            self.supervisor
+                .spawn_worker(follower, SOON, Wake::default());
         }
         if self.has(Role::Judge) {
             let catalog: watch::Receiver<Arc<Catalog>> = self.catalog.receiver();
-            let judge = Judge::new(ledger.clone(), deployment, keeper.clone(), provider, catalog);
-            self.supervisor.spawn_worker(judge, SOON, self.wakes.judge.clone());
+            let judge = Judge::new(
+                ledger.clone(),
+                deployment,
+                keeper.clone(),
+                provider,
+                catalog,
+            );
+            self.supervisor
+                .spawn_worker(judge, SOON, self.wakes.judge.clone());
         }
         Ok(deployment)
     }
 
-    fn start_engine_roles(&mut self, ledger: &Ledger, deployment: DeploymentId, engine: KubernetesEngine) {
+    fn start_engine_roles(
+        &mut self,
+        ledger: &Ledger,
+        deployment: DeploymentId,
+        engine: KubernetesEngine,
+    ) {
         let wakes = self.wakes.clone();
         if self.has(Role::Dispatcher) {
             let settings = DispatcherSettings::default();
             let dispatcher = Dispatcher::new(ledger.clone(), deployment, engine.clone(), settings);
-            self.supervisor.spawn_worker(dispatcher, SOON, wakes.dispatcher);
+            self.supervisor
+                .spawn_worker(dispatcher, SOON, wakes.dispatcher);
         }
         if self.has(Role::Observer) {
             let observer = Observer::new(ledger.clone(), deployment, engine.clone());
-            self.supervisor.spawn_worker(observer, SOON, wakes.observer.clone());
+            self.supervisor
+                .spawn_worker(observer, SOON, wakes.observer.clone());
         }
         if self.has(Role::Collector) {
             let collector = Collector::new(ledger.clone(), deployment, engine.clone());
-            self.supervisor.spawn_worker(collector, SOON, wakes.collector.clone());
+            self.supervisor
+                .spawn_worker(collector, SOON, wakes.collector.clone());
         }
         if self.has(Role::Reaper) {
-            let reaper = Reaper::new(ledger.clone(), deployment, engine.clone(), ReaperSettings::default());
+            let reaper = Reaper::new(
+                ledger.clone(),
+                deployment,
+                engine.clone(),
+                ReaperSettings::default(),
+            );
             self.supervisor.spawn_worker(reaper, LATER, Wake::default());
         }
         let stop = self.supervisor.stop();
@@ -193,7 +242,9 @@ impl Service {
         let (wakes, stop) = (self.wakes.clone(), self.supervisor.stop());
         self.supervisor.spawn(async move {
             let hints = hints.take_until(stop.cancelled_owned());
-            hints.for_each(|channel| std::future::ready(wakes.on_hint(&channel))).await;
+            hints
+                .for_each(|channel| std::future::ready(wakes.on_hint(&channel)))
+                .await;
             Ok(())
         });
         Ok(())
@@ -210,12 +261,16 @@ async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
 fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
     let path = path.context("TIDEWATCH_KEEPER is required")?;
     let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("could not read the deployment file {shown}"))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("could not read the deployment file {shown}"))?;
     Deployment::parse(&text).with_context(|| format!("the deployment file {shown} cannot be used"))
 }
 
 fn connect_provider(chain: &ChainConfig) -> anyhow::Result<Provider> {
-    let url = chain.rpc_urls.first().context("TIDEWATCH_RPC_URLS is required")?;
+    let url = chain
+        .rpc_urls
+        .first()
+        .context("TIDEWATCH_RPC_URLS is required")?;
     Ok(Provider::connect(url.expose())?)
 }
 
@@ -235,19 +290,29 @@ fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {
 
 /// The contract set for people who look at the ledger.
 fn contracts_json(keeper: &Deployment) -> serde_json::Value {
-    let named = keeper.contracts.iter().map(|(contract, address)| (contract.as_str().to_owned(), address.to_string().into()));
+    let named = keeper
+        .contracts
+        .iter()
+        .map(|(contract, address)| (contract.as_str().to_owned(), address.to_string().into()));
     serde_json::Value::Object(named.collect())
 }
 
 async fn connect_engine(config: Option<&EngineConfig>) -> anyhow::Result<Option<KubernetesEngine>> {
-    let Some(config) = config else { return Ok(None) };
-    let mut settings =
-        cluster::Settings::new(config.namespace.clone(), config.image.clone(), config.results_url.clone());
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    let mut settings = cluster::Settings::new(
+        config.namespace.clone(),
+        config.image.clone(),
+        config.results_url.clone(),
+    );
     settings.pull_policy = config.image_pull_policy;
     settings.access_mode = config.access_mode;
     settings.storage_class.clone_from(&config.storage_class);
     settings.runtime_class.clone_from(&config.runtime_class);
     settings.results_secret.clone_from(&config.results_secret);
-    let engine = KubernetesEngine::connect(config.kubeconfig.as_deref(), settings).await.context("the cluster cannot be used")?;
+    let engine = KubernetesEngine::connect(config.kubeconfig.as_deref(), settings)
+        .await
+        .context("the cluster cannot be used")?;
     Ok(Some(engine))
 }

@@ -17,12 +17,17 @@ pub fn start(format: Option<&str>, filter: Option<&str>) -> anyhow::Result<()> {
         Some(other) => bail!("TIDEWATCH_LOG_FORMAT is {other:?}, not text or json"),
         None => !terminal,
     };
-    let filter = EnvFilter::try_new(filter.unwrap_or("info")).context("RUST_LOG is not a filter")?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter =
+        EnvFilter::try_new(filter.unwrap_or("info")).context("RUST_LOG is not a filter")?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = if json {
         builder.json().flatten_event(true).try_init()
     } else {
         builder.with_ansi(terminal).with_target(false).try_init()
     };
-    started.map_err(|error| anyhow::anyhow!(error)).context("logging was started already")
+    started
+        .map_err(|error| anyhow::anyhow!(error))
+        .context("logging was started already")
 }

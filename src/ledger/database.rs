@@ -1,4 +1,5 @@
-//! Making and dropping whole databases, for the demo, which uses none that is not its own.
+//! Making and dropping whole databases with logins of their own, for the demo, which uses nothing that is not its own: the logins
+//! [`super::roles`] are the server's, and their passwords may be in use.
 
 use std::str::FromStr;
 
@@ -6,6 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use url::Url;
 
+use super::roles::Role;
 use super::{Attempt, Error};
 
 /// Makes the database `name` on the server of `url` and answers the URL of the new one. The name must be made of letters, digits
@@ -27,7 +29,42 @@ pub async fn create(url: &str, name: &str) -> Result<String, Error> {
 /// # Errors
 /// Database errors.
 pub async fn remove(url: &str, name: &str) -> Result<(), Error> {
-    administer(url, &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await
+    administer(
+        url,
+        &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"),
+    )
+    .await
+}
+
+/// Makes a login with the rights of `role`, and answers `url` for it. The name must be made of letters, digits and underscores,
+/// the password of letters and digits.
+///
+/// # Errors
+/// Database errors; the login of `url` must be allowed to create roles.
+pub async fn create_login(
+    url: &str,
+    name: &str,
+    password: &str,
+    role: Role,
+) -> Result<String, Error> {
+    let statement = format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}' IN ROLE {role}");
+    administer(url, &statement).await?;
+    let mut own = Url::parse(url)
+        .map_err(|source| sqlx::Error::Configuration(source.into()))
+        .attempt("read the database's URL")?;
+    let named = own.set_username(name).and(own.set_password(Some(password)));
+    named
+        .map_err(|()| sqlx::Error::Configuration("a database's URL takes a user".into()))
+        .attempt("read the database's URL")?;
+    Ok(own.into())
+}
+
+/// Drops a login that [`create_login`] made, after the database that it used.
+///
+/// # Errors
+/// Database errors.
+pub async fn remove_login(url: &str, name: &str) -> Result<(), Error> {
+    administer(url, &format!("DROP ROLE IF EXISTS \"{name}\"")).await
 }
 
 async fn administer(url: &str, statement: &str) -> Result<(), Error> {
@@ -35,6 +72,9 @@ async fn administer(url: &str, statement: &str) -> Result<(), Error> {
     let mut connection = options.connect().await.attempt("connect to the database")?;
     // names cannot be bound, and nothing that was checked at compile time can make databases
     let statement = sqlx::AssertSqlSafe(statement);
-    sqlx::raw_sql(statement).execute(&mut connection).await.attempt("make or drop a database")?;
+    sqlx::raw_sql(statement)
+        .execute(&mut connection)
+        .await
+        .attempt("make or drop a database")?;
     connection.close().await.attempt("close a connection")
 }

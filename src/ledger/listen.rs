@@ -16,8 +16,13 @@ pub const TRANSITIONS: &str = "tidewatch_transitions";
 /// # Errors
 /// [`Error`], transient, when the database cannot be reached at first. Later losses are waited out and yield nothing.
 pub async fn listen(ledger: &Ledger) -> Result<impl Stream<Item = String> + Send + use<>, Error> {
-    let mut listener = PgListener::connect_with(&ledger.pool).await.attempt("listen for changes")?;
-    listener.listen_all([RECORDED, TRANSITIONS]).await.attempt("listen for changes")?;
+    let mut listener = PgListener::connect_with(&ledger.pool)
+        .await
+        .attempt("listen for changes")?;
+    listener
+        .listen_all([RECORDED, TRANSITIONS])
+        .await
+        .attempt("listen for changes")?;
     Ok(unfold(listener, |mut listener| async move {
         loop {
             match listener.try_recv().await {

@@ -16,17 +16,33 @@ pub(in crate::app) async fn run(
     let mut faults = Faults::default();
     let url = environment.secret("DATABASE_URL", &mut faults);
     if url.is_none() {
-        faults.add("DATABASE_URL", "is required: the database, as a login that may create schemas in it");
+        faults.add(
+            "DATABASE_URL",
+            "is required: the database, as a login that may create schemas in it",
+        );
     }
-    let reader = password(options.reader_password_file.as_deref(), "--reader-password-file", &mut faults);
-    let writer = password(options.writer_password_file.as_deref(), "--writer-password-file", &mut faults);
-    let (Some(url), true) = (url, faults.is_empty()) else { return Err(faults.into()) };
+    let reader = password(
+        options.reader_password_file.as_deref(),
+        "--reader-password-file",
+        &mut faults,
+    );
+    let writer = password(
+        options.writer_password_file.as_deref(),
+        "--writer-password-file",
+        &mut faults,
+    );
+    let (Some(url), true) = (url, faults.is_empty()) else {
+        return Err(faults.into());
+    };
 
     let ledger = Ledger::connect(url.expose(), 2).await?;
     schema::migrate(&ledger).await?;
     let mut out = std::io::stdout();
     if let Ensured::Handed { sql } = roles::ensure(&ledger).await? {
-        writeln!(out, "-- this login may not make roles; a superuser has to run:\n{sql}")?;
+        writeln!(
+            out,
+            "-- this login may not make roles; a superuser has to run:\n{sql}"
+        )?;
     }
     for (role, password) in [(Role::Reader, reader), (Role::Writer, writer)] {
         if let Some(password) = password {
@@ -39,7 +55,8 @@ pub(in crate::app) async fn run(
 
 fn password(file: Option<&Path>, flag: &str, faults: &mut Faults) -> Option<Secret> {
     let file = file?;
-    let read = std::fs::read_to_string(file).with_context(|| format!("names {}, which cannot be read", file.display()));
+    let read = std::fs::read_to_string(file)
+        .with_context(|| format!("names {}, which cannot be read", file.display()));
     let text = faults.check(flag, read.map_err(|error| format!("{error:#}")))?;
     Some(Secret::new(text.trim_end()))
 }

@@ -71,7 +71,10 @@ impl Role {
     }
 
     const fn asks_the_engine(self) -> bool {
-        matches!(self, Self::Dispatcher | Self::Observer | Self::Collector | Self::Reaper | Self::Operator)
+        matches!(
+            self,
+            Self::Dispatcher | Self::Observer | Self::Collector | Self::Reaper | Self::Operator
+        )
     }
 }
 
@@ -153,17 +156,36 @@ impl ServiceConfig {
         let needed = |need: fn(Role) -> bool| roles.iter().copied().any(need);
         let database_url = environment.secret("DATABASE_URL", &mut faults);
         if needed(Role::writes_the_ledger) && database_url.is_none() {
-            faults.add("DATABASE_URL", "is required: the writer's Postgres, postgres://user:password@host/database");
+            faults.add(
+                "DATABASE_URL",
+                "is required: the writer's Postgres, postgres://user:password@host/database",
+            );
         }
         if needed(Role::writes_the_ledger) && options.keeper.is_none() {
-            faults.add("TIDEWATCH_KEEPER", "is required: the file with the keeper's deployment");
+            faults.add(
+                "TIDEWATCH_KEEPER",
+                "is required: the file with the keeper's deployment",
+            );
         }
-        let chain = needed(Role::asks_the_chain).then(|| read_chain(options, environment, &mut faults));
-        let engine = needed(Role::asks_the_engine).then(|| read_engine(options, environment, &mut faults));
-        let api = roles.contains(&Role::Api).then(|| read_api(options, environment, &mut faults)).flatten();
+        let chain =
+            needed(Role::asks_the_chain).then(|| read_chain(options, environment, &mut faults));
+        let engine =
+            needed(Role::asks_the_engine).then(|| read_engine(options, environment, &mut faults));
+        let api = roles
+            .contains(&Role::Api)
+            .then(|| read_api(options, environment, &mut faults))
+            .flatten();
         if faults.is_empty() {
             let (keeper, catalog) = (options.keeper.clone(), options.catalog.clone());
-            Ok(Self { roles, database_url, keeper, chain, catalog, engine, api })
+            Ok(Self {
+                roles,
+                database_url,
+                keeper,
+                chain,
+                catalog,
+                engine,
+                api,
+            })
         } else {
             Err(faults)
         }
@@ -185,35 +207,68 @@ fn read_roles(text: &str, faults: &mut Faults) -> BTreeSet<Role> {
     roles
 }
 
-fn read_chain(options: &ServiceOptions, environment: &Environment, faults: &mut Faults) -> ChainConfig {
+fn read_chain(
+    options: &ServiceOptions,
+    environment: &Environment,
+    faults: &mut Faults,
+) -> ChainConfig {
     // the flag wins over the variable; clap has merged them already, so only the twin file is left to look at
     let rpc_urls = options.rpc_urls.clone().map(Secret::new);
     let rpc_urls = rpc_urls.or_else(|| environment.secret("TIDEWATCH_RPC_URLS", faults));
     let rpc_urls: Vec<_> = rpc_urls
         .as_ref()
-        .map(|urls| urls.expose().split(',').map(|url| Secret::new(url.trim())).collect())
+        .map(|urls| {
+            urls.expose()
+                .split(',')
+                .map(|url| Secret::new(url.trim()))
+                .collect()
+        })
         .unwrap_or_default();
     if rpc_urls.is_empty() {
-        faults.add("TIDEWATCH_RPC_URLS", "is required: one HTTP endpoint of a node of the chain");
+        faults.add(
+            "TIDEWATCH_RPC_URLS",
+            "is required: one HTTP endpoint of a node of the chain",
+        );
     }
     for url in &rpc_urls {
         match Url::parse(url.expose()) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => {}
-            _ => faults.add("TIDEWATCH_RPC_URLS", "holds something that is not an http:// or https:// URL"),
+            _ => faults.add(
+                "TIDEWATCH_RPC_URLS",
+                "holds something that is not an http:// or https:// URL",
+            ),
         }
     }
     if rpc_urls.len() > 1 {
-        faults.add("TIDEWATCH_RPC_URLS", "holds several endpoints; this version follows one");
+        faults.add(
+            "TIDEWATCH_RPC_URLS",
+            "holds several endpoints; this version follows one",
+        );
     }
-    if options.quorum.as_deref().is_some_and(|quorum| quorum != "1") {
-        faults.add("TIDEWATCH_QUORUM", "must be 1 in this version, which follows one endpoint");
+    if options
+        .quorum
+        .as_deref()
+        .is_some_and(|quorum| quorum != "1")
+    {
+        faults.add(
+            "TIDEWATCH_QUORUM",
+            "must be 1 in this version, which follows one endpoint",
+        );
     }
     let act_at = read_rule(options.act_at.as_deref(), "TIDEWATCH_ACT_AT", faults);
     ChainConfig {
         rpc_urls,
         act_at: act_at.unwrap_or(ActAt::Finalized),
-        irreversible_at: read_rule(options.irreversible_at.as_deref(), "TIDEWATCH_IRREVERSIBLE_AT", faults),
-        act_from_block: read_rule(options.act_from_block.as_deref(), "TIDEWATCH_ACT_FROM_BLOCK", faults),
+        irreversible_at: read_rule(
+            options.irreversible_at.as_deref(),
+            "TIDEWATCH_IRREVERSIBLE_AT",
+            faults,
+        ),
+        act_from_block: read_rule(
+            options.act_from_block.as_deref(),
+            "TIDEWATCH_ACT_FROM_BLOCK",
+            faults,
+        ),
     }
 }
 
@@ -223,38 +278,67 @@ fn read_rule<T: FromStr<Err: std::fmt::Display>>(
     faults: &mut Faults,
 ) -> Option<T> {
     let text = text?;
-    let read = text.parse::<T>().map_err(|error| format!("is {text:?}: {error}"));
+    let read = text
+        .parse::<T>()
+        .map_err(|error| format!("is {text:?}: {error}"));
     faults.check(variable, read)
 }
 
-fn read_engine(options: &ServiceOptions, environment: &Environment, faults: &mut Faults) -> EngineConfig {
+fn read_engine(
+    options: &ServiceOptions,
+    environment: &Environment,
+    faults: &mut Faults,
+) -> EngineConfig {
     match options.engine.as_deref() {
         None | Some("kubernetes") => {}
-        Some("process") => faults.add("TIDEWATCH_ENGINE", "process is not supported by this version; use kubernetes"),
+        Some("process") => faults.add(
+            "TIDEWATCH_ENGINE",
+            "process is not supported by this version; use kubernetes",
+        ),
         Some(other) => faults.add("TIDEWATCH_ENGINE", format!("is {other:?}, not kubernetes")),
     }
     match options.network_policy.as_deref() {
         None | Some("preferred") => {}
         Some("required") => {
-            faults.add("TIDEWATCH_NETWORK_POLICY", "required is not supported by this version; use preferred");
+            faults.add(
+                "TIDEWATCH_NETWORK_POLICY",
+                "required is not supported by this version; use preferred",
+            );
         }
-        Some(other) => faults.add("TIDEWATCH_NETWORK_POLICY", format!("is {other:?}, not preferred or required")),
+        Some(other) => faults.add(
+            "TIDEWATCH_NETWORK_POLICY",
+            format!("is {other:?}, not preferred or required"),
+        ),
     }
     let image = options.image.clone().unwrap_or_default();
     if !image.contains("@sha256:") {
-        faults.add("TIDEWATCH_IMAGE", "must name the image of the stages by digest: repository@sha256:…");
+        faults.add(
+            "TIDEWATCH_IMAGE",
+            "must name the image of the stages by digest: repository@sha256:…",
+        );
     }
     let results_url = options.results_url.clone().unwrap_or_default();
     if !results_url.starts_with("s3://") {
-        faults.add("TIDEWATCH_RESULTS_URL", "must say where results go: s3://bucket/prefix");
+        faults.add(
+            "TIDEWATCH_RESULTS_URL",
+            "must say where results go: s3://bucket/prefix",
+        );
     }
     EngineConfig {
         kubeconfig: environment.get("KUBECONFIG").map(PathBuf::from),
-        namespace: options.namespace.clone().unwrap_or_else(|| "tidewatch-jobs".to_owned()),
+        namespace: options
+            .namespace
+            .clone()
+            .unwrap_or_else(|| "tidewatch-jobs".to_owned()),
         image,
         image_pull_policy: one_of(
             options.image_pull_policy.as_deref(),
-            &[PullPolicy::IfNotPresent, PullPolicy::Always, PullPolicy::Never].map(|it| (it.as_str(), it)),
+            &[
+                PullPolicy::IfNotPresent,
+                PullPolicy::Always,
+                PullPolicy::Never,
+            ]
+            .map(|it| (it.as_str(), it)),
             "TIDEWATCH_IMAGE_PULL_POLICY",
             faults,
         ),
@@ -272,23 +356,40 @@ fn read_engine(options: &ServiceOptions, environment: &Environment, faults: &mut
 }
 
 /// What the word stands for; the first of `known` if there is none.
-fn one_of<T: Copy>(word: Option<&str>, known: &[(&str, T)], variable: &str, faults: &mut Faults) -> T {
+fn one_of<T: Copy>(
+    word: Option<&str>,
+    known: &[(&str, T)],
+    variable: &str,
+    faults: &mut Faults,
+) -> T {
     let word = word.unwrap_or(known[0].0);
     if let Some((_, value)) = known.iter().find(|(name, _)| *name == word) {
         return *value;
     }
     let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-    faults.add(variable, format!("is {word:?}, not one of {}", names.join(", ")));
+    faults.add(
+        variable,
+        format!("is {word:?}, not one of {}", names.join(", ")),
+    );
     known[0].1
 }
 
-fn read_api(options: &ServiceOptions, environment: &Environment, faults: &mut Faults) -> Option<ApiConfig> {
+fn read_api(
+    options: &ServiceOptions,
+    environment: &Environment,
+    faults: &mut Faults,
+) -> Option<ApiConfig> {
     let database_url = environment.secret("TIDEWATCH_API_DATABASE_URL", faults);
     if database_url.is_none() {
-        faults.add("TIDEWATCH_API_DATABASE_URL", "is required: the reader's own login; there is no fallback to the writer's");
+        faults.add(
+            "TIDEWATCH_API_DATABASE_URL",
+            "is required: the reader's own login; there is no fallback to the writer's",
+        );
     }
     let listen = options.api_listen.as_deref().unwrap_or("127.0.0.1:8080");
-    let read = listen.parse().map_err(|_| format!("is {listen:?}, not an address with a port, such as 127.0.0.1:8080"));
+    let read = listen
+        .parse()
+        .map_err(|_| format!("is {listen:?}, not an address with a port, such as 127.0.0.1:8080"));
     let listen = faults.check("TIDEWATCH_API_LISTEN", read);
     Some(ApiConfig {
         database_url: database_url?,
@@ -309,7 +410,9 @@ mod tests {
             engine: Some("process".to_owned()),
             ..ServiceOptions::default()
         };
-        let told = ServiceConfig::read(&options, &Environment::default()).unwrap_err().to_string();
+        let told = ServiceConfig::read(&options, &Environment::default())
+            .unwrap_err()
+            .to_string();
         for variable in [
             "DATABASE_URL is required",
             "TIDEWATCH_API_DATABASE_URL is required",
@@ -328,7 +431,10 @@ mod tests {
     fn a_role_needs_only_what_it_uses() {
         let options = ServiceOptions {
             role: "operator".to_owned(),
-            image: Some(format!("registry.example/tidewatch@sha256:{}", "0".repeat(64))),
+            image: Some(format!(
+                "registry.example/tidewatch@sha256:{}",
+                "0".repeat(64)
+            )),
             results_url: Some("s3://results".to_owned()),
             ..ServiceOptions::default()
         };

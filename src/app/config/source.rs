@@ -55,22 +55,39 @@ pub struct Environment(BTreeMap<String, String>);
 impl Environment {
     /// The process's environment, after `.env` was read into it. Variables that are not UTF-8 are not ours and left out.
     pub fn of_process() -> Self {
-        Self(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect())
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+        )
     }
 
     /// The value of a variable; an empty one counts as unset.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// Faults for every `TIDEWATCH_…` variable that would have no effect.
     pub fn check_names(&self, faults: &mut Faults) {
         for name in self.0.keys() {
-            let Some(rest) = name.strip_prefix("TIDEWATCH_") else { continue };
+            let Some(rest) = name.strip_prefix("TIDEWATCH_") else {
+                continue;
+            };
             if LATER.contains(&rest) {
                 faults.add(name, "is not supported by this version; unset it");
             } else if !KNOWN.contains(&rest) && !rest.starts_with("TEST_") {
-                faults.add(name, format!("is not a setting of Tidewatch; did you mean TIDEWATCH_{}?", nearest(rest)));
+                faults.add(
+                    name,
+                    format!(
+                        "is not a setting of Tidewatch; did you mean TIDEWATCH_{}?",
+                        nearest(rest)
+                    ),
+                );
             }
         }
     }
@@ -87,7 +104,10 @@ impl Environment {
             (None, Some(path)) => match std::fs::read_to_string(path) {
                 Ok(text) => Some(Secret(text.trim_end().to_owned())),
                 Err(error) => {
-                    faults.add(&twin, format!("names {path}, which cannot be read: {error}"));
+                    faults.add(
+                        &twin,
+                        format!("names {path}, which cannot be read: {error}"),
+                    );
                     None
                 }
             },
@@ -99,7 +119,11 @@ impl Environment {
     pub fn cache_directory(&self) -> PathBuf {
         let home = || Path::new(self.get("HOME").unwrap_or("/tmp")).join(".cache");
         self.get("TIDEWATCH_CACHE").map_or_else(
-            || self.get("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("tidewatch"),
+            || {
+                self.get("XDG_CACHE_HOME")
+                    .map_or_else(home, PathBuf::from)
+                    .join("tidewatch")
+            },
             PathBuf::from,
         )
     }
@@ -118,7 +142,10 @@ impl FromIterator<(String, String)> for Environment {
 }
 
 fn nearest(name: &str) -> &'static str {
-    KNOWN.into_iter().min_by_key(|known| strsim::levenshtein(known, name)).unwrap_or(KNOWN[0])
+    KNOWN
+        .into_iter()
+        .min_by_key(|known| strsim::levenshtein(known, name))
+        .unwrap_or(KNOWN[0])
 }
 
 /// A value that is never shown.
@@ -181,16 +208,26 @@ mod tests {
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
-        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
     fn a_misspelt_variable_is_a_fault_that_names_the_right_one() {
         let mut faults = Faults::default();
-        environment(&[("TIDEWATCH_CATALOGUE", "x"), ("TIDEWATCH_TEST_S3", "x"), ("HOME", "/")])
-            .check_names(&mut faults);
+        environment(&[
+            ("TIDEWATCH_CATALOGUE", "x"),
+            ("TIDEWATCH_TEST_S3", "x"),
+            ("HOME", "/"),
+        ])
+        .check_names(&mut faults);
         let told = faults.to_string();
-        assert!(told.contains("TIDEWATCH_CATALOGUE is not a setting"), "{told}");
+        assert!(
+            told.contains("TIDEWATCH_CATALOGUE is not a setting"),
+            "{told}"
+        );
         assert!(told.contains("did you mean TIDEWATCH_CATALOG?"), "{told}");
         assert!(!told.contains("TIDEWATCH_TEST_S3"), "{told}");
     }
@@ -201,12 +238,20 @@ mod tests {
         std::fs::write(file.path(), "postgres://from-file\n").unwrap();
         let path = file.path().to_str().unwrap();
         let mut faults = Faults::default();
-        let from_file = environment(&[("DATABASE_URL_FILE", path)]).secret("DATABASE_URL", &mut faults);
+        let from_file =
+            environment(&[("DATABASE_URL_FILE", path)]).secret("DATABASE_URL", &mut faults);
         assert_eq!(from_file.unwrap().expose(), "postgres://from-file");
         assert!(faults.is_empty());
 
-        let both = environment(&[("DATABASE_URL_FILE", path), ("DATABASE_URL", "postgres://x")]);
+        let both = environment(&[
+            ("DATABASE_URL_FILE", path),
+            ("DATABASE_URL", "postgres://x"),
+        ]);
         assert_eq!(both.secret("DATABASE_URL", &mut faults), None);
-        assert!(faults.to_string().contains("DATABASE_URL and DATABASE_URL_FILE are both set"));
+        assert!(
+            faults
+                .to_string()
+                .contains("DATABASE_URL and DATABASE_URL_FILE are both set")
+        );
     }
 }

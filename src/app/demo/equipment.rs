@@ -62,16 +62,23 @@ impl Equipment {
             };
             self.image = needed("TIDEWATCH_IMAGE")?;
             self.algorithm_image = needed("TIDEWATCH_TEST_ALGORITHM_IMAGE")?;
-            self.told.push(format!("Kubernetes: the cluster of {kubeconfig}"));
+            self.told
+                .push(format!("Kubernetes: the cluster of {kubeconfig}"));
             return Ok(());
         }
         scripts.run("tests/equipment/packages", &["cluster", "postgres", "s3"])?;
-        let directory = environment.get("TIDEWATCH_CLUSTER").unwrap_or("/tmp/tidewatch-cluster").to_owned();
+        let directory = environment
+            .get("TIDEWATCH_CLUSTER")
+            .unwrap_or("/tmp/tidewatch-cluster")
+            .to_owned();
         let kubeconfig = Path::new(&directory).join("admin.conf");
         let stood = kubeconfig.exists();
         scripts.run("tests/cluster/up", &[&directory])?;
         if !stood && environment.get("TIDEWATCH_KEEP_CLUSTER").is_none() {
-            self.endings.push(Ending(scripts.path("tests/cluster/down"), vec![directory.clone()]));
+            self.endings.push(Ending(
+                scripts.path("tests/cluster/down"),
+                vec![directory.clone()],
+            ));
         }
         let program = std::env::current_exe().context("could not find this program's own file")?;
         let guard = scripts.run("tests/equipment/guard", &["--release"])?;
@@ -79,8 +86,14 @@ impl Equipment {
         self.image = scripts.run("tests/cluster/stage-image", &[&directory, &program, &guard])?;
         self.algorithm_image = scripts.run("tests/cluster/algorithm-image", &[&directory])?;
         self.kubeconfig = kubeconfig;
-        let how = if stood { "stood already" } else { "started for this demo" };
-        self.told.push(format!("Kubernetes: the one of tests/cluster, {how}; KUBECONFIG names another"));
+        let how = if stood {
+            "stood already"
+        } else {
+            "started for this demo"
+        };
+        self.told.push(format!(
+            "Kubernetes: the one of tests/cluster, {how}; KUBECONFIG names another"
+        ));
         Ok(())
     }
 
@@ -91,15 +104,26 @@ impl Equipment {
         state: &Path,
     ) -> anyhow::Result<()> {
         let directory = |name: &str| state.join(name).to_string_lossy().into_owned();
-        let host = environment.get("TIDEWATCH_TEST_HOST").unwrap_or("10.88.0.1");
+        let host = environment
+            .get("TIDEWATCH_TEST_HOST")
+            .unwrap_or("10.88.0.1");
         self.s3 = self.start(scripts, "tests/equipment/s3", &directory("s3"), &[host])?;
         self.told.push(format!("S3: moto at {}", self.s3));
         if let Some(url) = environment.get("DATABASE_URL") {
             url.clone_into(&mut self.postgres);
-            self.told.push("Postgres: the server of DATABASE_URL, with a database of the demo's own".to_owned());
+            self.told.push(
+                "Postgres: the server of DATABASE_URL, with a database of the demo's own"
+                    .to_owned(),
+            );
         } else {
-            self.postgres = self.start(scripts, "tests/equipment/postgres", &directory("postgres"), &[])?;
-            self.told.push("Postgres: a private server; DATABASE_URL names another".to_owned());
+            self.postgres = self.start(
+                scripts,
+                "tests/equipment/postgres",
+                &directory("postgres"),
+                &[],
+            )?;
+            self.told
+                .push("Postgres: a private server; DATABASE_URL names another".to_owned());
         }
         Ok(())
     }
@@ -111,7 +135,10 @@ impl Equipment {
         directory: &str,
         more: &[&str],
     ) -> anyhow::Result<String> {
-        let ending = Ending(scripts.path(script), vec!["stop".to_owned(), directory.to_owned()]);
+        let ending = Ending(
+            scripts.path(script),
+            vec!["stop".to_owned(), directory.to_owned()],
+        );
         self.endings.push(ending);
         scripts.run(script, &[&["start", directory], more].concat())
     }
@@ -120,7 +147,11 @@ impl Equipment {
 impl Drop for Equipment {
     fn drop(&mut self) {
         while let Some(Ending(script, arguments)) = self.endings.pop() {
-            if let Err(error) = Command::new(&script).args(arguments).stdin(Stdio::null()).status() {
+            if let Err(error) = Command::new(&script)
+                .args(arguments)
+                .stdin(Stdio::null())
+                .status()
+            {
                 tracing::warn!(script = %script.display(), %error, "could not end a part of the demo");
             }
         }
@@ -135,9 +166,13 @@ impl Scripts {
     /// Finds the checkout: the working directory or the nearest one above it.
     fn find() -> anyhow::Result<Self> {
         let here = std::env::current_dir()?;
-        let root = here.ancestors().find(|directory| directory.join("tests/cluster/up").exists());
+        let root = here
+            .ancestors()
+            .find(|directory| directory.join("tests/cluster/up").exists());
         let Some(root) = root else {
-            bail!("the demo uses scripts of Tidewatch's checkout: run it there, or name a cluster by KUBECONFIG");
+            bail!(
+                "the demo uses scripts of Tidewatch's checkout: run it there, or name a cluster by KUBECONFIG"
+            );
         };
         Ok(Self(root.to_owned()))
     }
@@ -155,8 +190,14 @@ impl Scripts {
             .stderr(Stdio::inherit())
             .output()
             .with_context(|| format!("could not run {script}"))?;
-        ensure!(output.status.success(), "{script} {} failed: {}", arguments.join(" "), output.status);
-        let text = String::from_utf8(output.stdout).with_context(|| format!("{script} printed no text"))?;
+        ensure!(
+            output.status.success(),
+            "{script} {} failed: {}",
+            arguments.join(" "),
+            output.status
+        );
+        let text = String::from_utf8(output.stdout)
+            .with_context(|| format!("{script} printed no text"))?;
         Ok(text.trim().lines().last().unwrap_or_default().to_owned())
     }
 }

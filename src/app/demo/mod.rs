@@ -4,10 +4,12 @@
 //! Layout:
 //! - `story.rs`: the story; `telling.rs`: how it is told;
 //! - `equipment.rs`: cluster, S3 server and Postgres; `place.rs`: the namespace; `store.rs`: the bucket;
+//! - `ledger.rs`: the database and its logins;
 //! - `people.rs`: the chain and who sends transactions; `publisher.rs`: what is sold, and for what;
 //! - `service.rs`: the service, as a child process.
 
 mod equipment;
+mod ledger;
 mod people;
 mod place;
 mod publisher;
@@ -40,6 +42,10 @@ pub(super) async fn run(options: &DemoOptions, environment: &Environment) -> any
     let removed = story.remove().await;
     told?;
     removed?;
-    ensure!(telling.failed() == 0, "{} checks did not hold", telling.failed());
+    ensure!(
+        telling.failed() == 0,
+        "{} checks did not hold",
+        telling.failed()
+    );
     Ok(())
 }

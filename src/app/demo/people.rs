@@ -33,22 +33,49 @@ impl People {
     pub(super) async fn gather(cache: &Path, telling: &mut Telling) -> anyhow::Result<Self> {
         let cache = cache.to_owned();
         let fetched = tokio::task::spawn_blocking(move || {
-            Ok::<_, anyhow::Error>((packages::anvil(&cache)?, packages::keeper_artifacts(&cache)?))
+            Ok::<_, anyhow::Error>((
+                packages::anvil(&cache)?,
+                packages::keeper_artifacts(&cache)?,
+            ))
         });
         let (program, artifacts) = fetched.await??;
-        let options = Options { mining: Mining::Every(1), ..Options::default() };
+        let options = Options {
+            mining: Mining::Every(1),
+            ..Options::default()
+        };
         let chain = Anvil::start(&program, options).await?;
-        telling.done(format_args!("chain {} at {}, a block a second", options.chain_id, chain.url()));
+        telling.done(format_args!(
+            "chain {} at {}, a block a second",
+            options.chain_id,
+            chain.url()
+        ));
         let owner = Account::connect(chain.url(), &Anvil::key(0)?).await?;
         let deployment = keeper::deploy(&owner, &artifacts).await?.deployment;
         let contracts = deployment.contracts.iter().count();
-        telling.done(format_args!("{contracts} contracts of keeper 0.13.2 deployed, from block {}", deployment.start_block));
+        telling.done(format_args!(
+            "{contracts} contracts of keeper 0.13.2 deployed, from block {}",
+            deployment.start_block
+        ));
         let provider = Account::connect(chain.url(), &Anvil::key(1)?).await?;
         let consumer = Account::connect(chain.url(), &Anvil::key(2)?).await?;
         let tokens = U256::from(10 * PRICE);
-        owner.send(purchase::mint(&deployment.contracts, consumer.address(), tokens)).await?;
-        telling.done(format_args!("the consumer {} has {tokens} tokens", consumer.address()));
-        Ok(Self { chain, deployment, provider, consumer })
+        owner
+            .send(purchase::mint(
+                &deployment.contracts,
+                consumer.address(),
+                tokens,
+            ))
+            .await?;
+        telling.done(format_args!(
+            "the consumer {} has {tokens} tokens",
+            consumer.address()
+        ));
+        Ok(Self {
+            chain,
+            deployment,
+            provider,
+            consumer,
+        })
     }
 
     /// The publisher registers an asset.
@@ -74,10 +101,19 @@ impl People {
 
     /// The consumer chooses the algorithm: the document becomes the value of the DID that is the agreement's id.
     pub(super) fn choice(&self, purchase: &Purchase, document: &Value) -> Call {
-        let value = format!("data:application/json;base64,{}", base64(document.to_string().as_bytes()));
+        let value = format!(
+            "data:application/json;base64,{}",
+            base64(document.to_string().as_bytes())
+        );
         let did = Did(purchase.agreement.0);
         let checksum = keccak256(document.to_string());
-        purchase::register_did(&self.deployment.contracts, did, checksum, &[], value.as_bytes())
+        purchase::register_did(
+            &self.deployment.contracts,
+            did,
+            checksum,
+            &[],
+            value.as_bytes(),
+        )
     }
 
     /// Sends transactions one after another and tells each.
@@ -100,7 +136,13 @@ impl People {
 /// The sentence without the digits in the middle of its hashes.
 fn shortened(what: &str) -> String {
     what.split(' ')
-        .map(|word| if word.len() > 60 { format!("{}…", &word[..word.len() - 54]) } else { word.to_owned() })
+        .map(|word| {
+            if word.len() > 60 {
+                format!("{}…", &word[..word.len() - 54])
+            } else {
+                word.to_owned()
+            }
+        })
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -24,18 +24,31 @@ pub(super) struct Place {
 impl Place {
     /// Makes the namespace. `definition` says whether the custom resource definition may be installed as well.
     pub(super) async fn make(client: Client, name: &str, definition: bool) -> anyhow::Result<Self> {
-        let place = Self { client, name: name.to_owned() };
+        let place = Self {
+            client,
+            name: name.to_owned(),
+        };
         if definition {
-            place.install_definition().await.context("could not install the custom resource definition")?;
+            place
+                .install_definition()
+                .await
+                .context("could not install the custom resource definition")?;
         }
-        let labels = ["enforce", "warn", "audit"]
-            .map(|mode| (format!("pod-security.kubernetes.io/{mode}"), "restricted".to_owned()));
+        let labels = ["enforce", "warn", "audit"].map(|mode| {
+            (
+                format!("pod-security.kubernetes.io/{mode}"),
+                "restricted".to_owned(),
+            )
+        });
         let metadata = ObjectMeta {
             name: Some(name.to_owned()),
             labels: Some(BTreeMap::from(labels)),
             ..ObjectMeta::default()
         };
-        let namespace = Namespace { metadata, ..Namespace::default() };
+        let namespace = Namespace {
+            metadata,
+            ..Namespace::default()
+        };
         let namespaces: Api<Namespace> = Api::all(place.client.clone());
         namespaces
             .create(&PostParams::default(), &namespace)
@@ -54,7 +67,9 @@ impl Place {
         let definition = cluster::definition();
         let name = definition.name_any();
         let patch = Patch::Apply(&definition);
-        definitions.patch(&name, &PatchParams::apply("tidewatch-demo").force(), &patch).await?;
+        definitions
+            .patch(&name, &PatchParams::apply("tidewatch-demo").force(), &patch)
+            .await?;
         let established = kube::runtime::conditions::is_crd_established();
         let waiting = kube::runtime::wait::await_condition(definitions, &name, established);
         tokio::time::timeout(std::time::Duration::from_secs(30), waiting).await??;
@@ -63,9 +78,15 @@ impl Place {
 
     /// Makes a Secret.
     pub(super) async fn secret(&self, name: &str, data: &[(&str, &str)]) -> anyhow::Result<()> {
-        let data = data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let data = data
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         let secret = Secret {
-            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                ..ObjectMeta::default()
+            },
             string_data: Some(data),
             ..Secret::default()
         };
@@ -83,13 +104,21 @@ impl Place {
     pub(super) async fn algorithm_pods(&self, job: &str) -> anyhow::Result<usize> {
         let pods: Api<k8s_openapi::api::core::v1::Pod> = self.api();
         let selector = format!("workflow={job},component=algorithm");
-        Ok(pods.list(&kube::api::ListParams::default().labels(&selector)).await?.items.len())
+        Ok(pods
+            .list(&kube::api::ListParams::default().labels(&selector))
+            .await?
+            .items
+            .len())
     }
 
     /// The workflows that are there now.
     pub(super) async fn workflows(&self) -> anyhow::Result<usize> {
         let workflows: Api<cluster::ComputeWorkflow> = self.api();
-        Ok(workflows.list(&kube::api::ListParams::default()).await?.items.len())
+        Ok(workflows
+            .list(&kube::api::ListParams::default())
+            .await?
+            .items
+            .len())
     }
 
     /// Removes the namespace and all that is in it.
@@ -97,11 +126,19 @@ impl Place {
         let workflows: Api<cluster::ComputeWorkflow> = self.api();
         // nobody is left who would drop the finalizers
         let free = Patch::Merge(serde_json::json!({"metadata": {"finalizers": null}}));
-        for workflow in workflows.list(&kube::api::ListParams::default()).await?.items {
-            workflows.patch(&workflow.name_any(), &PatchParams::default(), &free).await?;
+        for workflow in workflows
+            .list(&kube::api::ListParams::default())
+            .await?
+            .items
+        {
+            workflows
+                .patch(&workflow.name_any(), &PatchParams::default(), &free)
+                .await?;
         }
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        namespaces.delete(&self.name, &DeleteParams::default()).await?;
+        namespaces
+            .delete(&self.name, &DeleteParams::default())
+            .await?;
         Ok(())
     }
 

@@ -21,21 +21,34 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Migrates the database, starts the service, and waits until its API is ready.
+    /// Brings the database to this version, as an operator would.
+    pub(super) fn migrate(database: &str, directory: &Path) -> anyhow::Result<()> {
+        let url = ("DATABASE_URL".to_owned(), database.to_owned());
+        let migrated = command(&[url], directory)?.arg("migrate").output()?;
+        let told = String::from_utf8_lossy(&migrated.stderr).into_owned();
+        ensure!(
+            migrated.status.success(),
+            "the database could not be migrated: {told}"
+        );
+        Ok(())
+    }
+
+    /// Starts the service and waits until its API is ready.
     pub(super) async fn start(
         variables: Vec<(String, String)>,
         directory: &Path,
         listen: &str,
         token: &str,
     ) -> anyhow::Result<Self> {
-        let migrated = command(&variables, directory)?
-            .args(["migrate", "--reader-password-file", "reader", "--writer-password-file", "writer"])
-            .output()?;
-        let told = String::from_utf8_lossy(&migrated.stderr).into_owned();
-        ensure!(migrated.status.success(), "the database could not be migrated: {told}");
         let child = spawn(&variables, directory)?;
         let (api, token) = (format!("http://{listen}"), token.to_owned());
-        let mut service = Self { variables, directory: directory.to_owned(), child, api, token };
+        let mut service = Self {
+            variables,
+            directory: directory.to_owned(),
+            child,
+            api,
+            token,
+        };
         service.ready().await?;
         Ok(service)
     }
@@ -54,12 +67,18 @@ impl Service {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the service ended ({status}); its log: {}", self.log());
             }
-            if reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+            if reqwest::get(&url)
+                .await
+                .is_ok_and(|answer| answer.status().is_success())
+            {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        bail!("the service was not ready within 30 s; its log: {}", self.log())
+        bail!(
+            "the service was not ready within 30 s; its log: {}",
+            self.log()
+        )
     }
 
     fn log(&self) -> String {
@@ -77,8 +96,13 @@ impl Service {
     }
 
     async fn ask(&self, path: &str) -> anyhow::Result<reqwest::Response> {
-        let request = reqwest::Client::new().get(format!("{}{path}", self.api)).bearer_auth(&self.token);
-        let answer = request.send().await.with_context(|| format!("the API did not answer {path}"))?;
+        let request = reqwest::Client::new()
+            .get(format!("{}{path}", self.api))
+            .bearer_auth(&self.token);
+        let answer = request
+            .send()
+            .await
+            .with_context(|| format!("the API did not answer {path}"))?;
         Ok(answer.error_for_status()?)
     }
 }
@@ -93,9 +117,16 @@ impl Drop for Service {
 }
 
 fn spawn(variables: &[(String, String)], directory: &Path) -> anyhow::Result<Child> {
-    let log = File::options().create(true).append(true).open(directory.join("service.log"))?;
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("service.log"))?;
     let command = &mut command(variables, directory)?;
-    Ok(command.arg("run").stdout(Stdio::null()).stderr(log).spawn()?)
+    Ok(command
+        .arg("run")
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()?)
 }
 
 fn command(variables: &[(String, String)], directory: &Path) -> anyhow::Result<Command> {

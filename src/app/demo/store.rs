@@ -12,7 +12,9 @@ pub(super) struct Bucket {
 impl Bucket {
     /// Makes the bucket `name`.
     pub(super) async fn make(server: &str, name: &str) -> anyhow::Result<Self> {
-        let bucket = Self { url: format!("{server}/{name}") };
+        let bucket = Self {
+            url: format!("{server}/{name}"),
+        };
         let made = reqwest::Client::new().put(&bucket.url).send().await?;
         made.error_for_status().context("could not make a bucket")?;
         Ok(bucket)
@@ -25,14 +27,24 @@ impl Bucket {
 
     /// Stores an object.
     pub(super) async fn put(&self, key: &str, body: &'static str) -> anyhow::Result<()> {
-        let stored = reqwest::Client::new().put(self.address(key)).body(body).send().await?;
-        stored.error_for_status().with_context(|| format!("could not store {key}"))?;
+        let stored = reqwest::Client::new()
+            .put(self.address(key))
+            .body(body)
+            .send()
+            .await?;
+        stored
+            .error_for_status()
+            .with_context(|| format!("could not store {key}"))?;
         Ok(())
     }
 
     /// Reads an object.
     pub(super) async fn get(&self, key: &str) -> anyhow::Result<Bytes> {
         let read = reqwest::get(self.address(key)).await?;
-        Ok(read.error_for_status().with_context(|| format!("could not read {key}"))?.bytes().await?)
+        Ok(read
+            .error_for_status()
+            .with_context(|| format!("could not read {key}"))?
+            .bytes()
+            .await?)
     }
 }

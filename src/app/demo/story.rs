@@ -2,11 +2,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{U256, keccak256};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::equipment::Equipment;
+use super::ledger::{Logins, OwnDatabase};
 use super::people::{PRICE, People};
 use super::place::Place;
 use super::publisher::{self, DATA, SUM};
@@ -18,7 +19,6 @@ use crate::app::config::Environment;
 use crate::cluster;
 use crate::ids::Did;
 use crate::keeper::purchase::Purchase;
-use crate::ledger::database;
 
 /// How long anything that is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,7 +30,7 @@ pub(super) struct Story {
     place: Place,
     bucket: Bucket,
     did: Did,
-    database: String,
+    database: OwnDatabase,
     equipment: Equipment,
     #[expect(dead_code, reason = "held until the end: the directory goes with it")]
     directory: tempfile::TempDir,
@@ -43,7 +43,9 @@ impl Story {
         environment: &Environment,
         telling: &mut Telling,
     ) -> anyhow::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("tidewatch-demo-").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("tidewatch-demo-")
+            .tempdir()?;
         open_to_others(directory.path())?;
         telling.step("The parts");
         let state = directory.path();
@@ -55,7 +57,9 @@ impl Story {
         let name = format!("tidewatch-demo-{}", std::process::id());
         let bucket = Bucket::make(&equipment.s3, &name).await?;
         let place = make_place(&equipment, &name, options, environment).await?;
-        telling.done(format_args!("namespace and bucket {name}, for this demo alone"));
+        telling.done(format_args!(
+            "namespace and bucket {name}, for this demo alone"
+        ));
 
         telling.step("The publisher offers computing on a file");
         let did = people.register_asset(&name).await?;
@@ -67,14 +71,31 @@ impl Story {
         telling.say(format_args!("price {PRICE}; raw algorithms in one image; results and logs may leave; the file may not"));
 
         telling.step("The service starts");
-        let database = name.replace('-', "_");
-        let url = database::create(&equipment.postgres, &database).await?;
-        let files = Files { directory: directory.path(), people: &people, catalog: &catalog };
+        let database = OwnDatabase::make(&equipment.postgres, &name.replace('-', "_")).await?;
+        Service::migrate(&database.owner, directory.path())?;
+        let files = Files {
+            directory: directory.path(),
+            people: &people,
+            catalog: &catalog,
+        };
         let token = format!("{:x}", keccak256(&name));
-        let variables = files.write(&url, &token, &equipment, &place, options)?;
+        let logins = database.make_logins(&token).await?;
+        let variables = files.write(&logins, &token, &equipment, &place, options)?;
         let service = Service::start(variables, directory.path(), &options.api, &token).await?;
-        telling.done(format_args!("{} with a reader's login of its own", service.api));
-        Ok(Self { service, people, place, bucket, did, database, equipment, directory })
+        telling.done(format_args!(
+            "{} with a reader's login of its own",
+            service.api
+        ));
+        Ok(Self {
+            service,
+            people,
+            place,
+            bucket,
+            did,
+            database,
+            equipment,
+            directory,
+        })
     }
 
     /// Tells the story.
@@ -91,21 +112,35 @@ impl Story {
         let purchase = people.purchase("honest", self.did);
         let document = publisher::workflow(self.did, &self.equipment.algorithm_image);
         let choice = people.choice(&purchase, &document);
-        let calls = vec![choice, purchase.create(), purchase.approve(), purchase.lock()];
+        let calls = vec![
+            choice,
+            purchase.create(),
+            purchase.approve(),
+            purchase.lock(),
+        ];
         people.send(&people.consumer, calls, telling).await?;
 
         telling.step("The provider answers (by hand, in this version)");
-        people.send(&people.provider, vec![purchase.fulfil()], telling).await?;
+        people
+            .send(&people.provider, vec![purchase.fulfil()], telling)
+            .await?;
         let job = self.job(&purchase, |_| true).await?;
         let id = text(&job["id"]);
-        telling.done(format_args!("{id}  {}  from block {}", job["phase"], job["block"]["number"]));
+        telling.done(format_args!(
+            "{id}  {}  from block {}",
+            job["phase"], job["block"]["number"]
+        ));
         Ok(id)
     }
 
     /// Follows a job live, kills the service in the middle, and sees the same job end.
     async fn watch(&mut self, job: &str, telling: &mut Telling) -> anyhow::Result<()> {
         telling.step("The job runs, once its block is final; the service is killed in the middle");
-        let mut follower = Follower { seen: 0, printed: 0, deadline: Instant::now() + PATIENCE };
+        let mut follower = Follower {
+            seen: 0,
+            printed: 0,
+            deadline: Instant::now() + PATIENCE,
+        };
         let mut killed = false;
         let pods = loop {
             let finished = follower.look(&self.service, job, telling).await?;
@@ -122,27 +157,54 @@ impl Story {
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
         telling.check(killed, "the service was killed while the algorithm ran");
-        telling.check(pods == 1, format_args!("one pod ran the algorithm ({pods})"));
+        telling.check(
+            pods == 1,
+            format_args!("one pod ran the algorithm ({pods})"),
+        );
         let log = self.service.bytes(&format!("/v1/jobs/{job}/logs")).await?;
         let log = String::from_utf8_lossy(&log).into_owned();
-        telling.check(log.contains("network: denied"), "the algorithm was denied the network");
-        telling.check(log.contains("inputs: read-only"), "the algorithm was denied writing its inputs");
+        telling.check(
+            log.contains("network: denied"),
+            "the algorithm was denied the network",
+        );
+        telling.check(
+            log.contains("inputs: read-only"),
+            "the algorithm was denied writing its inputs",
+        );
         let steps = (1..=6).all(|step| log.matches(&format!("step {step}\n")).count() == 1);
-        telling.check(steps && log.ends_with("done\n"), "its log is whole, each line once");
+        telling.check(
+            steps && log.ends_with("done\n"),
+            "its log is whole, each line once",
+        );
         Ok(())
     }
 
     async fn results(&self, job: &str, telling: &mut Telling) -> anyhow::Result<()> {
         telling.step("The result");
-        let manifest = self.bucket.get(&format!("results/{job}/1/manifest.json")).await?;
-        telling.say(format_args!("manifest 0x{}", alloy::hex::encode(Sha256::digest(&manifest))));
+        let manifest = self
+            .bucket
+            .get(&format!("results/{job}/1/manifest.json"))
+            .await?;
+        telling.say(format_args!(
+            "manifest 0x{}",
+            alloy::hex::encode(Sha256::digest(&manifest))
+        ));
         let manifest: Value = serde_json::from_slice(&manifest)?;
-        let sum = self.bucket.get(&format!("results/{job}/1/outputs/sum")).await?;
+        let sum = self
+            .bucket
+            .get(&format!("results/{job}/1/outputs/sum"))
+            .await?;
         let digest = format!("0x{}", alloy::hex::encode(Sha256::digest(&sum)));
-        telling.check(manifest["files"][0]["sha256"] == digest.as_str(), format_args!("sum, {digest}"));
+        telling.check(
+            manifest["files"][0]["sha256"] == digest.as_str(),
+            format_args!("sum, {digest}"),
+        );
         let shown = String::from_utf8_lossy(&sum).trim().to_owned();
         telling.check(shown == SUM.to_string(), format_args!("the sum is {shown}"));
-        let transitions = self.service.get(&format!("/v1/jobs/{job}/transitions")).await?;
+        let transitions = self
+            .service
+            .get(&format!("/v1/jobs/{job}/transitions"))
+            .await?;
         let chained = list(&transitions, "transitions")
             .windows(2)
             .all(|pair| pair[1]["previousHash"] == pair[0]["hash"]);
@@ -162,7 +224,9 @@ impl Story {
             let calls = vec![purchase.create(), purchase.approve(), purchase.lock()];
             people.consumer.send_all(calls).await?;
             people.provider.send(purchase.fulfil()).await?;
-            let job = self.job(&purchase, |job| job["phase"] == "finished").await?;
+            let job = self
+                .job(&purchase, |job| job["phase"] == "finished")
+                .await?;
             let told = text(&job["reason"]["code"]);
             let sentence = text(&job["reason"]["message"]);
             telling.check(
@@ -176,7 +240,11 @@ impl Story {
     }
 
     /// The job of a purchase, once there is one that is as wanted.
-    async fn job(&self, purchase: &Purchase, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    async fn job(
+        &self,
+        purchase: &Purchase,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let path = format!("/v1/jobs?agreementId={}", purchase.agreement);
@@ -187,7 +255,10 @@ impl Story {
                 return Ok(job.clone());
             }
             if Instant::now() > deadline {
-                bail!("the job of agreement {} did not come: {page}", purchase.agreement);
+                bail!(
+                    "the job of agreement {} did not come: {page}",
+                    purchase.agreement
+                );
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -201,16 +272,27 @@ impl Story {
         telling.say(format_args!("curl -s {api}/v1/jobs | head -c 2000"));
         telling.say(format_args!("curl -s {api}/v1/sync"));
         let (config, name) = (self.equipment.kubeconfig.display(), self.place.name());
-        telling.say(format_args!("kubectl --kubeconfig {config} -n {name} get cw,pods"));
-        telling.say(format_args!("operators' token, for /v1/jobs/JOB/logs: {token}"));
+        telling.say(format_args!(
+            "kubectl --kubeconfig {config} -n {name} get cw,pods"
+        ));
+        telling.say(format_args!(
+            "operators' token, for /v1/jobs/JOB/logs: {token}"
+        ));
     }
 
     /// Ends the service and removes what was made in the cluster and in Postgres.
     pub(super) async fn remove(self) -> anyhow::Result<()> {
-        let Self { service, place, database, equipment, .. } = self;
+        let Self {
+            service,
+            place,
+            database,
+            equipment,
+            ..
+        } = self;
         drop(service);
         place.remove().await?;
-        database::remove(&equipment.postgres, &database).await?;
+        database.remove().await?;
+        drop(equipment);
         Ok(())
     }
 }
@@ -224,25 +306,49 @@ struct Follower {
 
 impl Follower {
     /// Answers whether the job is finished.
-    async fn look(&mut self, service: &Service, job: &str, telling: &mut Telling) -> anyhow::Result<bool> {
+    async fn look(
+        &mut self,
+        service: &Service,
+        job: &str,
+        telling: &mut Telling,
+    ) -> anyhow::Result<bool> {
         if Instant::now() > self.deadline {
-            bail!("the job {job} did not end: {}", service.get(&format!("/v1/jobs/{job}")).await?);
+            bail!(
+                "the job {job} did not end: {}",
+                service.get(&format!("/v1/jobs/{job}")).await?
+            );
         }
         let page = service.get(&format!("/v1/jobs/{job}/transitions")).await?;
-        let log = service.bytes(&format!("/v1/jobs/{job}/logs")).await.unwrap_or_default();
+        let log = service
+            .bytes(&format!("/v1/jobs/{job}/logs"))
+            .await
+            .unwrap_or_default();
         // whole lines only: the rest comes later
-        let whole = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        for line in String::from_utf8_lossy(log.get(self.printed..whole).unwrap_or_default()).lines() {
+        let whole = log
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        for line in
+            String::from_utf8_lossy(log.get(self.printed..whole).unwrap_or_default()).lines()
+        {
             telling.say(format_args!("   | {line}"));
         }
         self.printed = self.printed.max(whole);
         let transitions = list(&page, "transitions");
         for transition in transitions.iter().skip(self.seen) {
-            let ended = transition["outcome"].as_str().map(|outcome| format!(": {outcome}"));
-            telling.done(format_args!("{}{}", text(&transition["phase"]), ended.unwrap_or_default()));
+            let ended = transition["outcome"]
+                .as_str()
+                .map(|outcome| format!(": {outcome}"));
+            telling.done(format_args!(
+                "{}{}",
+                text(&transition["phase"]),
+                ended.unwrap_or_default()
+            ));
         }
         self.seen = transitions.len();
-        Ok(transitions.last().is_some_and(|last| last["phase"] == "finished"))
+        Ok(transitions
+            .last()
+            .is_some_and(|last| last["phase"] == "finished"))
     }
 }
 
@@ -256,7 +362,7 @@ struct Files<'a> {
 impl Files<'_> {
     fn write(
         &self,
-        database: &str,
+        logins: &Logins,
         token: &str,
         equipment: &Equipment,
         place: &Place,
@@ -267,26 +373,35 @@ impl Files<'_> {
             std::fs::write(&path, text)?;
             anyhow::Ok(path.to_string_lossy().into_owned())
         };
-        file("reader", token)?;
-        file("writer", token)?;
-        let mut reader: url::Url = database.parse()?;
-        let renamed = reader.set_username("tidewatch_reader").and(reader.set_password(Some(token)));
-        renamed.ok().context("the database's URL takes no user")?;
         let variables = [
-            ("DATABASE_URL", database.to_owned()),
-            ("TIDEWATCH_API_DATABASE_URL", reader.into()),
+            ("DATABASE_URL", logins.writer.clone()),
+            ("TIDEWATCH_API_DATABASE_URL", logins.reader.clone()),
             ("TIDEWATCH_RPC_URLS", self.people.chain.url().to_string()),
-            ("TIDEWATCH_KEEPER", file("keeper.yaml", &self.people.deployment.to_yaml()?)?),
-            ("TIDEWATCH_CATALOG", file("catalog.yaml", &serde_json::to_string_pretty(self.catalog)?)?),
+            (
+                "TIDEWATCH_KEEPER",
+                file("keeper.yaml", &self.people.deployment.to_yaml()?)?,
+            ),
+            (
+                "TIDEWATCH_CATALOG",
+                file("catalog.yaml", &serde_json::to_string_pretty(self.catalog)?)?,
+            ),
             ("TIDEWATCH_OPERATOR_TOKEN_FILE", file("token", token)?),
             ("TIDEWATCH_API_LISTEN", options.api.clone()),
-            ("KUBECONFIG", equipment.kubeconfig.to_string_lossy().into_owned()),
+            (
+                "KUBECONFIG",
+                equipment.kubeconfig.to_string_lossy().into_owned(),
+            ),
             ("TIDEWATCH_NAMESPACE", place.name().to_owned()),
             ("TIDEWATCH_IMAGE", equipment.image.clone()),
-            ("TIDEWATCH_RESULTS_URL", format!("s3://{}/results", place.name())),
+            (
+                "TIDEWATCH_RESULTS_URL",
+                format!("s3://{}/results", place.name()),
+            ),
             ("TIDEWATCH_RESULTS_SECRET", "results".to_owned()),
         ];
-        Ok(variables.map(|(name, value)| (name.to_owned(), value)).into())
+        Ok(variables
+            .map(|(name, value)| (name.to_owned(), value))
+            .into())
     }
 }
 

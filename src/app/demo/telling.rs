@@ -17,14 +17,22 @@ impl Telling {
     /// Begins to tell.
     pub(super) fn begin() -> Self {
         let colours = std::io::stdout().is_terminal();
-        Self { step: 0, since: Instant::now(), failed: 0, colours }
+        Self {
+            step: 0,
+            since: Instant::now(),
+            failed: 0,
+            colours,
+        }
     }
 
     /// A new part of the story.
     pub(super) fn step(&mut self, title: impl Display) {
         self.step += 1;
         let number = self.step;
-        self.line(format_args!("\n{}", self.paint("1", format_args!("{number}. {title}"))));
+        self.line(format_args!(
+            "\n{}",
+            self.paint("1", format_args!("{number}. {title}"))
+        ));
         self.since = Instant::now();
     }
 
@@ -57,7 +65,11 @@ impl Telling {
     }
 
     fn paint(&self, colour: &str, what: impl Display) -> String {
-        if self.colours { format!("\u{1b}[{colour}m{what}\u{1b}[0m") } else { what.to_string() }
+        if self.colours {
+            format!("\u{1b}[{colour}m{what}\u{1b}[0m")
+        } else {
+            what.to_string()
+        }
     }
 
     fn line(&self, line: impl Display) {
