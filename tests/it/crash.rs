@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::eventually;
+use crate::support::holding::Held;
 use crate::support::service::Service;
 use crate::support::world::{World, workflow};
 
@@ -46,7 +47,7 @@ async fn killed_after_the_events_commit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_between_the_inert_workflow_and_the_record_of_its_uid() {
     let world = World::start().await;
-    let held = world.database.hold_updates("job_state", "workflow_uid").await;
+    let held = Held::updates(&world.database, "job_state", "workflow_uid").await;
     let mut first = world.service("first").await;
     let document = workflow(world.did, SLOW);
     let purchase = world.buy(Some(&document)).await;
@@ -75,7 +76,7 @@ async fn killed_while_the_algorithm_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_the_log_is_collected() {
     let world = World::start().await;
-    let held = world.database.hold_updates("job_logs", "completeness").await;
+    let held = Held::updates(&world.database, "job_logs", "completeness").await;
     let mut first = world.service("first").await;
     let document = workflow(world.did, SLOW);
     let purchase = world.buy(Some(&document)).await;

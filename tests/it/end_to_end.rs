@@ -50,7 +50,7 @@ async fn a_purchase_becomes_a_result() {
     let digest = format!("0x{}", alloy::hex::encode(Sha256::digest(&sum)));
     assert_eq!(parsed["files"][0]["path"], "sum");
     assert_eq!(parsed["files"][0]["sha256"], digest);
-    let recorded = world.database.manifest_sha256(id).await;
+    let recorded = world.manifest_sha256(id).await;
     assert_eq!(recorded, Sha256::digest(&manifest).to_vec());
 
     let shown = world.namespace.kubectl(&["get", "cw", id]).await;
@@ -142,5 +142,5 @@ async fn a_purchase_that_a_reorganisation_removes_leaves_a_tombstone_and_no_work
     assert_eq!(withdrawn["outcome"], "withdrawn", "{withdrawn:#}");
     assert_eq!(withdrawn["id"], gone["id"]);
     assert_eq!(world.namespace.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
-    assert!(world.database.tombstones().await > 0, "orphaned logs stay as tombstones");
+    assert!(world.tombstones().await > 0, "orphaned logs stay as tombstones");
 }

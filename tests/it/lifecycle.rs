@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::support::database::Database;
 use crate::support::service::{Service, TIDEWATCH};
 use crate::support::world::World;
 
@@ -27,7 +28,8 @@ async fn what_does_not_fit_is_refused_with_one_sentence() {
     assert_eq!(code, 1);
     assert!(sentence.contains("connect to the database"), "{sentence}");
 
-    world.set("DATABASE_URL", &world.database.unmigrated().await);
+    let empty = Database::empty().await;
+    world.set("DATABASE_URL", &empty.url());
     let (code, sentence) = refusal(&world, "unmigrated").await;
     assert_eq!(code, 1);
     assert!(sentence.contains("tidewatch migrate"), "{sentence}");

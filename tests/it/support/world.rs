@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tidewatch::ids::{AgreementId, Did};
 use tidewatch::keeper::purchase::{self, Order, Purchase};
+use tidewatch::ledger::database::create_login;
+use tidewatch::ledger::roles::Role;
 
 use super::cluster::Namespace;
 use super::database::Database;
@@ -77,8 +79,8 @@ impl World {
         std::fs::write(path("token"), TOKEN).unwrap();
         let text = |name: &str| path(name).to_str().unwrap().to_owned();
         let variables = [
-            ("DATABASE_URL", database.writer_url()),
-            ("TIDEWATCH_API_DATABASE_URL", database.reader_url()),
+            ("DATABASE_URL", login(&database, Role::Writer).await),
+            ("TIDEWATCH_API_DATABASE_URL", login(&database, Role::Reader).await),
             ("TIDEWATCH_RPC_URLS", chain.node.url().to_string()),
             ("TIDEWATCH_KEEPER", text("keeper.yaml")),
             ("TIDEWATCH_CATALOG", text("catalog.yaml")),
@@ -186,6 +188,19 @@ impl World {
         self.job_when(service, agreement, |job| job["phase"] == "finished").await
     }
 
+    /// The hash of a job's manifest as the ledger has it.
+    pub(crate) async fn manifest_sha256(&self, job: &str) -> Vec<u8> {
+        let hash = "SELECT r.manifest_sha256 FROM ledger.results r JOIN ledger.jobs j ON j.id = r.job_id WHERE j.name = $1";
+        let mut connection = self.database.connect().await;
+        sqlx::query_scalar(hash).bind(job).fetch_one(&mut connection).await.unwrap()
+    }
+
+    /// How many logs are tombstones.
+    pub(crate) async fn tombstones(&self) -> i64 {
+        let count = "SELECT count(*) FROM ledger.logs WHERE NOT canonical";
+        sqlx::query_scalar(count).fetch_one(&mut self.database.connect().await).await.unwrap()
+    }
+
     /// One path of the API, with the operators' token.
     pub(crate) async fn get(&self, service: &Service, path: &str) -> reqwest::Response {
         let request = reqwest::Client::new().get(format!("{}{path}", service.api));
@@ -247,6 +262,12 @@ async fn make_bucket(s3: &str, bucket: &str) -> AmazonS3 {
         .with_secret_access_key("test")
         .build()
         .unwrap()
+}
+
+/// A login of this database alone: roles are the server's, which all tests share.
+async fn login(database: &Database, role: Role) -> String {
+    let name = format!("{}_{role}", database.name());
+    create_login(&database.url(), &name, "test", role).await.unwrap()
 }
 
 /// An asset of the provider's.
