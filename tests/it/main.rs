@@ -1,1 +1,11 @@
 //! Integration tests on real parts. `tests/run` prepares them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test ends where something is not as it must be"
+)]
+
+mod operator;
+mod support;
