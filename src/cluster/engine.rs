@@ -5,9 +5,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Resource};
+use kube::{Client, CustomResourceExt, Resource};
 use serde_json::json;
 
 use super::error::{Attempt, Error, Verdict};
@@ -48,7 +49,7 @@ impl KubernetesEngine {
     /// settings that this version cannot keep.
     pub async fn connect(kubeconfig: Option<&Path>, settings: Settings) -> Result<Self, Error> {
         let engine = Self::new(client::connect(kubeconfig).await?, settings)?;
-        installed(&engine.client, &engine.settings.namespace).await?;
+        installed(&engine.client).await?;
         Ok(engine)
     }
 
@@ -139,18 +140,17 @@ impl KubernetesEngine {
     }
 }
 
-/// Whether the cluster answers and knows the custom resource.
+/// Whether the cluster answers and knows the custom resource. Reading its definition is a right that every role has.
 ///
 /// # Errors
 /// [`Error::NotInstalled`], [`Error::Request`].
-pub(crate) async fn installed(client: &Client, namespace: &str) -> Result<(), Error> {
-    let workflows: Api<ComputeWorkflow> = Api::namespaced(client.clone(), namespace);
-    let one = kube::api::ListParams::default().limit(1);
-    match workflows.list(&one).await {
+pub(crate) async fn installed(client: &Client) -> Result<(), Error> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    match definitions.get(ComputeWorkflow::crd_name()).await {
         Err(error) if error.is_missing() => Err(Error::NotInstalled),
         answer => answer
             .map(drop)
-            .attempt(|| format!("reach the cluster and list workflows in {namespace}")),
+            .attempt(|| "reach the cluster and read what it knows of ComputeWorkflow".to_owned()),
     }
 }
 

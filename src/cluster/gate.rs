@@ -103,7 +103,7 @@ fn comparable(spec: &impl serde::Serialize) -> Value {
     value
 }
 
-/// Takes away what means nothing (nulls, empty lists and objects) and writes quantities in one form: the server stores `0.5` as
+/// Takes away what means nothing (nulls, empty texts, lists and objects, which the server leaves out) and writes quantities in one form: the server stores `0.5` as
 /// `500m`.
 fn normalise(value: &mut Value) {
     match value {
@@ -130,6 +130,7 @@ fn normalise(value: &mut Value) {
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
+        Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
         _ => false,

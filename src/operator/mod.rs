@@ -103,7 +103,7 @@ impl Operator {
     /// Waits for the cluster; `false` when `stop` came first.
     async fn first_contact(&self, stop: &CancellationToken) -> Result<bool, Error> {
         loop {
-            match installed(&self.client, &self.settings.namespace).await {
+            match installed(&self.client).await {
                 Ok(()) => return Ok(true),
                 Err(error) if error.fault() == Fault::Fatal => return Err(error),
                 Err(error) => {
