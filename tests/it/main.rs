@@ -1,1 +1,8 @@
 //! Integration tests on real parts. `tests/run` prepares them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is not as it must be"
+)]
+
+mod stages;
