@@ -14,4 +14,5 @@ mod equipment;
 mod keeper;
 mod lifecycle;
 mod operator;
+mod stages;
 mod support;
