@@ -1,1 +1,5 @@
 //! Integration tests on real parts. `tests/run` prepares them.
+
+mod api;
+mod architecture;
+mod support;
