@@ -220,9 +220,23 @@ async fn what_the_migrating_login_may_not_do_is_handed_over_as_sql() {
     let ledger = Ledger::connect(&database.url_as(&login), 2).await.unwrap();
     schema::migrate(&ledger).await.unwrap();
     // This login owns everything here, so it may grant once the logins are there; passwords it may not set.
-    match roles::ensure(&ledger).await.unwrap() {
-        Ensured::Done => {}
-        Ensured::Handed { sql } => execute(&mut admin, &sql).await.unwrap(),
+    if let Ensured::Handed { sql } = roles::ensure(&ledger).await.unwrap() {
+        execute(&mut admin, &sql).await.unwrap();
+    }
+    // Logins that own nothing may not, whether the server refuses or only warns.
+    execute(
+        &mut admin,
+        "REVOKE ALL ON ledger.job_log_chunks FROM tidewatch_reader",
+    )
+    .await
+    .unwrap();
+    for other in ["tidewatch_writer", "tidewatch_auditor"] {
+        let other = Ledger::connect(&database.url_as(other), 1).await.unwrap();
+        let Ensured::Handed { sql } = roles::ensure(&other).await.unwrap() else {
+            panic!("it may not");
+        };
+        execute(&mut admin, &sql).await.unwrap();
+        other.close().await;
     }
     let error = roles::set_password(&ledger, Role::Reader, "pencil")
         .await
