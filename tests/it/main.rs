@@ -7,6 +7,8 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+mod api;
+mod architecture;
 mod crash;
 mod decoding;
 mod end_to_end;

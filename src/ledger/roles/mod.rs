@@ -71,16 +71,22 @@ pub enum Ensured {
 /// # Errors
 /// [`Error`] when the database fails for another reason than missing rights.
 pub async fn ensure(ledger: &Ledger) -> Result<Ensured, Error> {
-    match apply(ledger).await {
-        Ok(()) => Ok(Ensured::Done),
-        Err(Error::Database { source, .. }) if is_not_allowed(&source) => Ok(Ensured::Handed {
+    let is_done = match apply(ledger).await {
+        Ok(is_done) => is_done,
+        Err(Error::Database { source, .. }) if is_not_allowed(&source) => false,
+        Err(error) => return Err(error),
+    };
+    Ok(if is_done {
+        Ensured::Done
+    } else {
+        Ensured::Handed {
             sql: format!("BEGIN;\n{CREATE}\n{GRANT}COMMIT;\n"),
-        }),
-        Err(error) => Err(error),
-    }
+        }
+    })
 }
 
-async fn apply(ledger: &Ledger) -> Result<(), Error> {
+/// Answers whether the logins have their rights afterwards: a GRANT by somebody who may not give all of it is a warning at most.
+async fn apply(ledger: &Ledger) -> Result<bool, Error> {
     let mut transaction = ledger.begin().await?;
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('tidewatch.roles'))")
         .fetch_one(&mut *transaction)
@@ -94,7 +100,20 @@ async fn apply(ledger: &Ledger) -> Result<(), Error> {
         .execute(&mut *transaction)
         .await
         .attempt("say what the database's logins may do")?;
-    commit(transaction).await
+    let is_done = sqlx::query_scalar!(
+        r#"SELECT has_table_privilege('tidewatch_writer', 'ledger.transitions', 'INSERT')
+              AND has_table_privilege('tidewatch_reader', 'ledger.job_log_chunks', 'SELECT')
+              AND has_table_privilege('tidewatch_auditor', 'tidewatch.workflows', 'SELECT')
+              AND pg_has_role(session_user, (SELECT relowner FROM pg_class WHERE oid = 'ledger.transitions'::regclass), 'USAGE')
+              AS "is_done!""#
+    )
+    .fetch_one(&mut *transaction)
+    .await
+    .attempt("look at what the database's logins may do")?;
+    if is_done {
+        commit(transaction).await?;
+    }
+    Ok(is_done)
 }
 
 fn is_not_allowed(error: &sqlx::Error) -> bool {

@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn the_verifier_is_that_of_rfc_7677s_example() {
-        // RFC 7677 section 3: password "pencil", this salt, 4096 iterations; the server's signature over the exchange follows
-        // from the server key.
+        // RFC 7677 section 3: password "pencil", this salt, 4096 iterations. The server's signature proves the server key, the
+        // client's proof both client keys.
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let salted = salted_password(b"pencil", &salt);
         let exchange: &[u8] = b"n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
@@ -97,8 +97,22 @@ mod tests {
             STANDARD.encode(mac(&server_key, &[exchange])),
             "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
         );
-        assert!(
-            verifier(b"pencil", &salt).starts_with("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$")
+        let client_key = mac(&salted, &[b"Client Key"]);
+        let stored_key = Sha256::digest(client_key);
+        let signature = mac(&stored_key, &[exchange]);
+        let proof: Vec<u8> = client_key
+            .iter()
+            .zip(signature)
+            .map(|(key, byte)| key ^ byte)
+            .collect();
+        assert_eq!(
+            STANDARD.encode(proof),
+            "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+        );
+        let (stored_key, server_key) = (STANDARD.encode(stored_key), STANDARD.encode(server_key));
+        assert_eq!(
+            verifier(b"pencil", &salt),
+            format!("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==${stored_key}:{server_key}")
         );
     }
 }
