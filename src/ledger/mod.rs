@@ -5,7 +5,9 @@
 //! Layout: one file per table or small group of tables; free functions, on `&mut PgConnection` when one statement is enough and
 //! on an open [`Transaction`] when several must hold together, so that the caller decides what is atomic.
 //! - `error.rs`: the room's error and what each database error means;
-//! - `status.rs`: the only way to move a job: state and transition in one step.
+//! - `status.rs`: the only way to move a job: state and transition in one step;
+//! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
+//! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table.
 //!
 //! Invariants:
 //! - the deployment's id leads every key;
@@ -15,8 +17,16 @@
 //!
 //! Why no repository traits: there is one database, and its locks and constraints are part of the design.
 
+pub mod attempts;
+pub mod dispatch;
 mod error;
+
+pub mod job_logs;
+pub mod leases;
+pub mod parked;
+pub mod results;
 pub mod status;
+pub mod upkeep;
 
 use std::str::FromStr;
 use std::time::Duration;
