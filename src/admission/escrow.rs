@@ -7,7 +7,7 @@ use super::payment::{self, Payment};
 use super::question::Offer;
 use super::verdict::{Finding, Missing, Outcome, Role};
 use crate::jobs::Reason;
-use crate::keeper::condition_ids::{self, EscrowTerms};
+use crate::keeper::{self, EscrowTerms};
 
 /// Whom the escrow pays, if it is somebody who may be paid.
 pub(super) fn paid(case: &Case<'_>) -> Option<Address> {
@@ -40,7 +40,7 @@ fn pays(case: &Case<'_>, receiver: Address) -> bool {
         release: compute.condition,
     };
     let contracts = &case.question.keeper.contracts;
-    condition_ids::escrow_id(contracts, claim.agreement, &terms) == escrow.condition
+    keeper::escrow_id(contracts, claim.agreement, &terms) == escrow.condition
 }
 
 /// The escrow pays this publisher, and refunds the consumer.

@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::verdict::{Finding, Outcome, Role};
 use crate::jobs::Reason;
-use crate::keeper::{KeeperEvent, condition_ids};
+use crate::keeper::{self, KeeperEvent};
 
 /// State of a condition that its contract fulfilled (`ConditionStoreLibrary.ConditionState`).
 pub(super) const FULFILLED: u8 = 2;
@@ -14,7 +14,7 @@ pub(super) const ABORTED: u8 = 3;
 pub(super) fn condition_id(case: &Case<'_>) -> Finding {
     let recomputed = case.claim.map(|claim| {
         let contracts = &case.question.keeper.contracts;
-        let id = condition_ids::compute_id(contracts, claim.agreement, claim.did, claim.consumer);
+        let id = keeper::compute_id(contracts, claim.agreement, claim.did, claim.consumer);
         id == claim.condition
     });
     let finding = if recomputed == Some(true) {

@@ -8,7 +8,7 @@ use super::question::{Offer, Recorded};
 use super::verdict::{Finding, Missing, Outcome, Role};
 use crate::ids::ConditionId;
 use crate::jobs::Reason;
-use crate::keeper::{KeeperEvent, condition_ids};
+use crate::keeper::{self, KeeperEvent};
 
 /// What became of an agreement's lock.
 pub(super) enum Payment<'a> {
@@ -55,7 +55,7 @@ pub(super) fn find<'a>(case: &Case<'a>) -> Payment<'a> {
         None => Payment::Ended(update),
         Some((event, reward_address, amount)) => {
             let escrow = contracts.escrow_reward;
-            let expected = condition_ids::lock_id(contracts, claim.agreement, escrow, amount);
+            let expected = keeper::lock_id(contracts, claim.agreement, escrow, amount);
             if reward_address == escrow && expected == lock {
                 Payment::Made { event, amount }
             } else {

@@ -5,8 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::{AgreementId, BlockRef, ConditionId, Did};
-use crate::keeper::condition_ids::{self, EscrowTerms};
-use crate::keeper::{Contracts, Deployment, KeeperEvent, KeeperVersion};
+use crate::keeper::{self, Contracts, Deployment, EscrowTerms, KeeperEvent, KeeperVersion};
 
 const AGREEMENT: AgreementId = AgreementId(B256::repeat_byte(0xa9));
 const DID: Did = Did(B256::repeat_byte(0xd1));
@@ -19,7 +18,7 @@ const ESCROW: Address = Address::repeat_byte(6);
 const TEMPLATE: Address = Address::repeat_byte(5);
 const TEMPLATE_ID: B256 = B256::repeat_byte(0x7e);
 
-fn keeper() -> Deployment {
+fn deployment() -> Deployment {
     Deployment {
         keeper_version: KeeperVersion::V0_13_2,
         chain_id: 8996,
@@ -118,13 +117,13 @@ struct Ids {
 
 impl World {
     fn ids(&self) -> Ids {
-        let contracts = keeper().contracts;
+        let contracts = deployment().contracts;
         let named_compute =
-            condition_ids::compute_id(&contracts, AGREEMENT, self.event_did, self.consumer);
+            keeper::compute_id(&contracts, AGREEMENT, self.event_did, self.consumer);
         let compute = self.compute_id.unwrap_or(named_compute);
-        let lock = self.lock_id.unwrap_or_else(|| {
-            condition_ids::lock_id(&contracts, AGREEMENT, self.reward, self.amount)
-        });
+        let lock = self
+            .lock_id
+            .unwrap_or_else(|| keeper::lock_id(&contracts, AGREEMENT, self.reward, self.amount));
         let terms = EscrowTerms {
             amount: self.amount,
             receiver: self.payee,
@@ -132,7 +131,7 @@ impl World {
             lock,
             release: compute,
         };
-        let escrow = condition_ids::escrow_id(&contracts, AGREEMENT, &terms);
+        let escrow = keeper::escrow_id(&contracts, AGREEMENT, &terms);
         Ids {
             compute,
             named_compute,
@@ -248,7 +247,7 @@ impl World {
     }
 
     fn verdict_of(&self, events: &[Recorded], facts: &Facts) -> Verdict {
-        let keeper = keeper();
+        let keeper = deployment();
         let trigger = events
             .iter()
             .find(|recorded| matches!(recorded.event, KeeperEvent::ComputeFulfilled { .. }))
@@ -761,8 +760,8 @@ fn purchases_that_share_a_transaction_do_not_mix() {
 #[test]
 fn a_second_event_for_another_consumer_is_refused_beside_the_first() {
     let world = World::default();
-    let contracts = keeper().contracts;
-    let second = condition_ids::compute_id(&contracts, AGREEMENT, DID, STRANGER);
+    let contracts = deployment().contracts;
+    let second = keeper::compute_id(&contracts, AGREEMENT, DID, STRANGER);
     let mut chain = Chain {
         events: world.events(),
         transactions: 50,
@@ -779,7 +778,7 @@ fn a_second_event_for_another_consumer_is_refused_beside_the_first() {
             },
         ],
     );
-    let keeper = keeper();
+    let keeper = deployment();
     let facts = world.facts();
     let words: Vec<_> = chain
         .events
