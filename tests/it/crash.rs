@@ -18,7 +18,7 @@ async fn started_again_it_completes(world: &World, agreement: impl std::fmt::Dis
     let id = job["id"].as_str().unwrap();
     let told = world.get(&service, &format!("/v1/jobs/{id}/logs")).await.text().await.unwrap();
     assert_eq!(told, log);
-    let workflows = world.namespace.kubectl(&["get", "cw", "-o", "name"]).await;
+    let workflows = world.kubectl(&["get", "cw", "-o", "name"]).await;
     assert_eq!(workflows.lines().count(), 1, "{workflows}");
     assert_eq!(world.starts.pods().len(), 1, "the algorithm's container started once");
 }
@@ -53,7 +53,7 @@ async fn killed_between_the_inert_workflow_and_the_record_of_its_uid() {
     let purchase = world.buy(Some(&document)).await;
     eventually("there is an inert workflow", Duration::from_secs(60), || async {
         world.chain.node.mine(1).await;
-        let attempt = world.namespace.kubectl(&["get", "cw", "-o", "jsonpath={.items[*].spec.attempt}"]).await;
+        let attempt = world.kubectl(&["get", "cw", "-o", "jsonpath={.items[*].spec.attempt}"]).await;
         (attempt == "0").then_some(())
     })
     .await;
@@ -98,7 +98,7 @@ async fn two_services_on_one_database_and_one_cluster_do_each_job_once() {
     assert_eq!(job["outcome"], "succeeded", "{job:#}");
     let seen_by_the_other: Vec<Value> = world.jobs(&second, purchase.agreement).await;
     assert_eq!(seen_by_the_other, [job]);
-    assert_eq!(world.namespace.kubectl(&["get", "cw", "-o", "name"]).await.lines().count(), 1);
+    assert_eq!(world.kubectl(&["get", "cw", "-o", "name"]).await.lines().count(), 1);
     assert_eq!(world.starts.pods().len(), 1);
     for service in [first, second] {
         no_complaints(&service);

@@ -53,11 +53,11 @@ async fn a_purchase_becomes_a_result() {
     let recorded = world.manifest_sha256(id).await;
     assert_eq!(recorded, Sha256::digest(&manifest).to_vec());
 
-    let shown = world.namespace.kubectl(&["get", "cw", id]).await;
+    let shown = world.kubectl(&["get", "cw", id]).await;
     assert!(shown.contains("succeeded") || shown.contains("Succeeded"), "{shown}");
-    world.namespace.kubectl(&["delete", "cw", id, "--wait=true", "--timeout=60s"]).await;
+    world.kubectl(&["delete", "cw", id, "--wait=true", "--timeout=60s"]).await;
     eventually("nothing of the job is left in the cluster", Duration::from_secs(60), || async {
-        let left = world.namespace.kubectl(&["get", "cw,jobs,pods,pvc", "-o", "name"]).await;
+        let left = world.kubectl(&["get", "cw,jobs,pods,pvc", "-o", "name"]).await;
         left.trim().is_empty().then_some(())
     })
     .await;
@@ -95,7 +95,7 @@ async fn an_unpaid_agreement_waits_for_its_payment_and_then_runs() {
     let waiting = world.job_when(&service, purchase.agreement, |job| job["phase"] == "awaiting_payment").await;
     world.chain.node.mine(5).await;
     assert_eq!(waiting["oep12"]["status"], 1);
-    assert_eq!(world.namespace.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
+    assert_eq!(world.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
 
     world.pay(&purchase).await;
     let job = world.finished(&service, purchase.agreement).await;
@@ -115,7 +115,7 @@ async fn an_asset_of_somebody_else_starts_nothing() {
     world.answer(&purchase).await;
     let job = world.finished(&service, purchase.agreement).await;
     assert_eq!((&job["outcome"], &job["reason"]["code"]), (&"skipped".into(), &"not_our_asset".into()));
-    assert_eq!(world.namespace.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
+    assert_eq!(world.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,6 +141,6 @@ async fn a_purchase_that_a_reorganisation_removes_leaves_a_tombstone_and_no_work
     let withdrawn = world.finished(&service, purchase.agreement).await;
     assert_eq!(withdrawn["outcome"], "withdrawn", "{withdrawn:#}");
     assert_eq!(withdrawn["id"], gone["id"]);
-    assert_eq!(world.namespace.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
+    assert_eq!(world.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
     assert!(world.tombstones().await > 0, "orphaned logs stay as tombstones");
 }

@@ -17,18 +17,10 @@ use tidewatch::cluster::{ComputeWorkflow, KubernetesEngine, Settings, definition
 use tidewatch::operator::{self, Operator};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::required;
+
 /// Longest wait for anything of a cluster.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// What the environment says, which `tests/run` sets.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests are told where their parts are"
-)]
-pub(crate) fn required(variable: &str) -> String {
-    std::env::var(variable)
-        .unwrap_or_else(|_| panic!("{variable} is not set: run the tests by tests/run"))
-}
 
 /// A namespace with the Pod Security Standard *restricted*, our custom resource, and the accounts and rights of `deploy/`. It goes
 /// when the test ends; when the test fails, what is in it is printed first.

@@ -12,16 +12,8 @@ pub(crate) struct Database {
 
 impl Database {
     /// A database without a schema.
-<<<<<<< HEAD
-=======
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tests read where the machine keeps things"
-    )]
->>>>>>> api
     pub(crate) async fn empty() -> Self {
-        let server = std::env::var("TIDEWATCH_TEST_POSTGRES")
-            .expect("TIDEWATCH_TEST_POSTGRES must name a superuser's login, see tests/run");
+        let server = super::required("TIDEWATCH_TEST_POSTGRES");
         let database = Self {
             server: server.parse().unwrap(),
             name: format!("tidewatch_test_{}", Uuid::new_v4().simple()),
@@ -96,14 +88,8 @@ impl Drop for Database {
                 execute(&mut connection, &statement).await.unwrap();
             });
         });
-<<<<<<< HEAD
-        if dropping.join().is_err() {
-            println!("the database {} is left over", self.name);
-        }
-=======
         // A database that could not be dropped is left over; the test's own result is what matters.
         drop(dropping.join());
->>>>>>> api
     }
 }
 

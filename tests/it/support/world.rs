@@ -53,26 +53,15 @@ impl World {
         let chain = Chain::start().await;
         let database = Database::migrated().await;
         let namespace = Namespace::create().await;
-        let starts = AlgorithmStarts::listen(namespace.name());
+        let starts = AlgorithmStarts::listen(&namespace.name);
         let directory = tempfile::tempdir().unwrap();
-        let s3 = required("TIDEWATCH_TEST_S3");
-        let bucket = namespace.name().to_owned();
-        let store = make_bucket(&s3, &bucket).await;
+        let store = bucket(&namespace);
         store.put(&Key::from("input.csv"), DATA.into()).await.unwrap();
-        namespace
-            .create_secret("results", &[
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-                ("AWS_REGION", "us-east-1"),
-                ("AWS_ENDPOINT_URL", &s3),
-                ("AWS_ALLOW_HTTP", "true"),
-            ])
-            .await;
         let did = register_asset(&chain).await;
         let tokens = purchase::mint(&chain.deployment.contracts, chain.consumer.address(), U256::from(1000));
         chain.owner.send(tokens).await.unwrap();
         let path = |name: &str| directory.path().join(name);
-        let input = format!("{s3}/{bucket}/input.csv");
+        let input = format!("{}/{}/input.csv", required("TIDEWATCH_TEST_S3"), namespace.name);
         let catalog = catalog(did, &input, &chain.provider.address().to_string());
         std::fs::write(path("catalog.yaml"), serde_json::to_string_pretty(&catalog).unwrap()).unwrap();
         std::fs::write(path("keeper.yaml"), chain.deployment.to_yaml().unwrap()).unwrap();
@@ -86,9 +75,9 @@ impl World {
             ("TIDEWATCH_CATALOG", text("catalog.yaml")),
             ("TIDEWATCH_OPERATOR_TOKEN_FILE", text("token")),
             ("KUBECONFIG", required("KUBECONFIG")),
-            ("TIDEWATCH_NAMESPACE", namespace.name().to_owned()),
+            ("TIDEWATCH_NAMESPACE", namespace.name.clone()),
             ("TIDEWATCH_IMAGE", required("TIDEWATCH_IMAGE")),
-            ("TIDEWATCH_RESULTS_URL", format!("s3://{bucket}/results")),
+            ("TIDEWATCH_RESULTS_URL", format!("s3://{}/out", namespace.name)),
             ("TIDEWATCH_RESULTS_SECRET", "results".to_owned()),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
@@ -188,6 +177,21 @@ impl World {
         self.job_when(service, agreement, |job| job["phase"] == "finished").await
     }
 
+    /// What kubectl answers about the namespace, as an operator would ask it.
+    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> String {
+        let program = required("TIDEWATCH_TEST_KUBECTL");
+        let mut words = program.split(' ');
+        let output = tokio::process::Command::new(words.next().unwrap())
+            .args(words)
+            .args(["-n", &self.namespace.name])
+            .args(arguments)
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// The hash of a job's manifest as the ledger has it.
     pub(crate) async fn manifest_sha256(&self, job: &str) -> Vec<u8> {
         let hash = "SELECT r.manifest_sha256 FROM ledger.results r JOIN ledger.jobs j ON j.id = r.job_id WHERE j.name = $1";
@@ -207,9 +211,9 @@ impl World {
         request.bearer_auth(TOKEN).send().await.unwrap()
     }
 
-    /// An object of the results' store, by its key below `results/`.
+    /// An object of the results' store, by its key below the prefix.
     pub(crate) async fn result(&self, key: &str) -> bytes::Bytes {
-        let key = Key::from(format!("results/{key}"));
+        let key = Key::from(format!("out/{key}"));
         self.store.get(&key).await.unwrap().bytes().await.unwrap()
     }
 }
@@ -250,13 +254,12 @@ fn catalog(did: Did, input: &str, payee: &str) -> Value {
     })
 }
 
-async fn make_bucket(s3: &str, bucket: &str) -> AmazonS3 {
-    let made = reqwest::Client::new().put(format!("{s3}/{bucket}")).send().await.unwrap();
-    assert!(made.status().is_success(), "the S3 server made no bucket: {}", made.status());
+/// The bucket that the namespace's Secret opens.
+fn bucket(namespace: &Namespace) -> AmazonS3 {
     AmazonS3Builder::new()
-        .with_endpoint(s3)
+        .with_endpoint(required("TIDEWATCH_TEST_S3"))
         .with_allow_http(true)
-        .with_bucket_name(bucket)
+        .with_bucket_name(&namespace.name)
         .with_region("us-east-1")
         .with_access_key_id("test")
         .with_secret_access_key("test")
