@@ -12,7 +12,8 @@ use tidewatch::ids::{AgreementId, Did, JobName};
 use tidewatch::jobs::{Outcome, Phase, Reason};
 use tidewatch::workflows::{AlgorithmSpec, InputSpec, JobSpec, Release, ReleaseRule, Resources};
 
-use crate::support::cluster::{Namespace, required};
+use crate::support::cluster::Namespace;
+use crate::support::required;
 
 /// A job that runs a command line, without inputs.
 fn plan(entrypoint: &str) -> WorkflowPlan {

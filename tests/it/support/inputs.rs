@@ -2,7 +2,7 @@
 
 use tokio::net::TcpListener;
 
-use super::cluster::required;
+use super::required;
 
 /// Serves `bytes` under any path of an address that pods reach, until the test ends; answers the URL.
 pub(crate) async fn serve(bytes: &'static [u8]) -> String {
