@@ -5,6 +5,7 @@
 //! - `config/`: flags, environment and `.env` → a checked configuration;
 //! - `lifecycle.rs`: starting and ending the workers of one process; `telemetry.rs`: logging;
 //! - `service.rs`: which workers a role means, and who wakes whom;
+//! - `calls.rs`: the port through which facts are read from the chain;
 //! - `catalog.rs`: the publisher's file, read again when it changes;
 //! - `stage.rs`: the programs inside a job's pods;
 //! - `packages.rs`, `anvil.rs`: npm packages by integrity, and the development chain, for the demo and the tests;
@@ -14,6 +15,7 @@
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.
 
 pub mod anvil;
+mod calls;
 mod catalog;
 mod cli;
 mod commands;

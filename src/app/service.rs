@@ -19,7 +19,7 @@ use crate::follower::{self, Follower, Following};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
 use crate::ledger::schema::schema_version;
-use crate::ledger::{self, Ledger, Reader, listen};
+use crate::ledger::{Ledger, Reader, deployments, listen};
 use crate::operator::{self, Operator};
 use crate::scheduler::{
     Collector, Dispatcher, DispatcherSettings, Judge, Observer, Reaper, ReaperSettings, Resolver,
@@ -170,9 +170,7 @@ impl Service {
         keeper: &Deployment,
     ) -> anyhow::Result<DeploymentId> {
         let Some(chain) = &self.config.chain else {
-            let found =
-                ledger::deployments::find(ledger, keeper.chain_id, keeper.contracts_hash()).await?;
-            return found.context("no follower has recorded this deployment yet: start one first");
+            return find_deployment(ledger, keeper).await;
         };
         let provider = connect_provider(chain)?;
         let following = following(chain, keeper);
@@ -258,6 +256,14 @@ async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
     Ok(ledger)
 }
 
+/// The newest deployment of these contracts: what roles without a node work on.
+async fn find_deployment(ledger: &Ledger, keeper: &Deployment) -> anyhow::Result<DeploymentId> {
+    let connection = &mut ledger.acquire().await?;
+    let known = deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash()).await?;
+    let newest = known.last().context("no follower has recorded this deployment yet: start one first")?;
+    Ok(newest.id)
+}
+
 fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
     let path = path.context("TIDEWATCH_KEEPER is required")?;
     let shown = path.display();
@@ -271,7 +277,7 @@ fn connect_provider(chain: &ChainConfig) -> anyhow::Result<Provider> {
         .rpc_urls
         .first()
         .context("TIDEWATCH_RPC_URLS is required")?;
-    Ok(Provider::connect(url.expose())?)
+    Ok(Provider::new(url.expose())?)
 }
 
 fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {

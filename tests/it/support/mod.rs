@@ -4,6 +4,7 @@ pub(crate) mod anvil;
 pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod holding;
+pub(crate) mod inputs;
 pub(crate) mod keeper;
 pub(crate) mod runtime;
 pub(crate) mod service;
