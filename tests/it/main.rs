@@ -8,5 +8,6 @@
 
 mod decoding;
 mod equipment;
+mod follower;
 mod keeper;
 mod support;
