@@ -6,7 +6,7 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolValue};
 
 use super::abi::{
-    AgreementStoreManager, ComputeExecutionCondition, DIDRegistry, EscrowReward,
+    AgreementStoreManager, ComputeExecutionCondition, DIDRegistry, Dispenser, EscrowReward,
     LockRewardCondition, OceanToken, TemplateStoreManager,
 };
 use super::account::Call;
@@ -274,6 +274,17 @@ pub fn mint(contracts: &Contracts, account: Address, amount: U256) -> Call {
     };
     let what = format!("mint {amount} for {account}");
     Call::to(contracts.ocean_token, data.abi_encode(), what)
+}
+
+/// Takes tokens from a development chain's faucet for whoever sends it. It refuses what exceeds its limit (`Exceeded
+/// maxMintAmount`).
+pub fn dispense(dispenser: Address, amount: U256) -> Call {
+    let data = Dispenser::requestTokensCall { amount };
+    Call::to(
+        dispenser,
+        data.abi_encode(),
+        format!("take {amount} from the faucet"),
+    )
 }
 
 /// Proposes a template: its id, the contracts of its conditions in order, and its name. Anybody may.
