@@ -13,6 +13,7 @@ mod crash;
 mod decoding;
 mod end_to_end;
 mod equipment;
+mod follower;
 mod keeper;
 mod lifecycle;
 mod operator;
