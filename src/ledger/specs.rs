@@ -130,7 +130,7 @@ pub async fn freeze(
         spec.body,
         spec.sha256.as_slice(),
         spec.source,
-        spec.document.as_ref().map(|sha256| sha256.as_slice()),
+        spec.document.as_ref().map(|sha256| &sha256[..]),
         spec.policy.as_slice()
     )
     .execute(connection)

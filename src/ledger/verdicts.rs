@@ -69,7 +69,7 @@ pub async fn append(
         verdict,
         reason.map(Reason::as_str),
         rules,
-        basis.policy.as_ref().map(|policy| policy.as_slice()),
+        basis.policy.as_ref().map(|policy| &policy[..]),
         judged,
         basis.judged.hash.as_slice()
     )
