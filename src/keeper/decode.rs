@@ -12,6 +12,10 @@ use super::deployment::{Contract, Deployment};
 use super::event::KeeperEvent;
 use crate::chain::RawLog;
 
+/// Version of what [`decode`] and [`describe`](super::describe()) answer; raised whenever either would answer an old log differently, so
+/// that rows derived from it are made again.
+pub const DECODER: i32 = 1;
+
 /// Decodes a log of a followed contract by its address and first topic, never by the topic alone.
 ///
 /// `Ok(None)` is a log that no rule reads: another event of a keeper contract (token transfers, changes of ownership), an

@@ -1,4 +1,5 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use alloy::dyn_abi::{DynSolValue, EventExt};
 use alloy::json_abi::Event;
@@ -30,17 +31,31 @@ pub struct Described {
 /// Describes any log; every event of the ABIs has its arguments, not only those that rules read.
 pub fn describe(deployment: &Deployment, log: &RawLog) -> Described {
     let contract = deployment.contracts.at(log.address);
-    let event = contract.and_then(|contract| event(contract, log.topics.first()?));
-    let arguments = event.as_ref().and_then(|event| arguments(event, log));
+    let event = contract.and_then(|contract| EVENTS.get(&(contract, *log.topics.first()?)));
+    let arguments = event.and_then(|event| arguments(event, log));
     Described {
         contract: contract.map_or("unknown", Contract::as_str),
-        name: event.map_or_else(|| "unknown".to_owned(), |event| event.name),
+        name: event.map_or_else(|| "unknown".to_owned(), |event| event.name.clone()),
         arguments: arguments.unwrap_or_else(|| json!({"topics": log.topics, "data": log.data})),
     }
 }
 
-fn event(contract: Contract, signature: &B256) -> Option<Event> {
-    let of_contract = match contract {
+/// The events of every contract's ABI, and under every contract those of the proxy that may stand before it.
+static EVENTS: LazyLock<HashMap<(Contract, B256), Event>> = LazyLock::new(|| {
+    let mut events = HashMap::new();
+    for contract in Contract::ALL {
+        let of_both = Proxy::abi::events()
+            .into_values()
+            .chain(of(contract).into_values());
+        for event in of_both.flatten() {
+            events.insert((contract, event.selector()), event);
+        }
+    }
+    events
+});
+
+fn of(contract: Contract) -> BTreeMap<String, Vec<Event>> {
+    match contract {
         Contract::AgreementStoreManager => AgreementStoreManager::abi::events(),
         Contract::ComputeExecutionCondition => ComputeExecutionCondition::abi::events(),
         Contract::ConditionStoreManager => ConditionStoreManager::abi::events(),
@@ -50,14 +65,7 @@ fn event(contract: Contract, signature: &B256) -> Option<Event> {
         Contract::LockRewardCondition => LockRewardCondition::abi::events(),
         Contract::OceanToken => OceanToken::abi::events(),
         Contract::TemplateStoreManager => TemplateStoreManager::abi::events(),
-    };
-    let signed = |events: BTreeMap<String, Vec<Event>>| {
-        events
-            .into_values()
-            .flatten()
-            .find(|event| event.selector() == *signature)
-    };
-    signed(of_contract).or_else(|| signed(Proxy::abi::events()))
+    }
 }
 
 fn arguments(event: &Event, log: &RawLog) -> Option<Value> {

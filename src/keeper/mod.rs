@@ -7,7 +7,7 @@
 //!
 //! | file | does | alloy's provider and signers |
 //! |---|---|---|
-//! | `deployment` | the deployment file: which contracts, since when, of which version | no |
+//! | `deployment`, `deployment_file` | the deployment file: which contracts, since when, of which version | no |
 //! | `abi` | bindings generated from `abi/*.json` | no |
 //! | `event`, `decode` | a raw log → [`KeeperEvent`], for rules | no |
 //! | `describe` | a raw log → names and arguments, for people | no |
@@ -37,6 +37,7 @@ mod condition_ids;
 mod decode;
 mod deploy;
 mod deployment;
+mod deployment_file;
 mod describe;
 mod event;
 pub mod facts;
@@ -44,7 +45,7 @@ pub mod purchase;
 
 pub use account::{Account, Call, Error as AccountError, Mined, Submitted};
 pub use condition_ids::{EscrowTerms, compute_id, escrow_id, lock_id};
-pub use decode::{Undecodable, decode};
+pub use decode::{DECODER, Undecodable, decode};
 pub use deploy::{Deployed, Error as DeployError, TEMPLATE, deploy, template_id};
 pub use deployment::{Contract, Contracts, Deployment, Error as DeploymentError, KeeperVersion};
 pub use describe::{Described, describe};

@@ -6,12 +6,12 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolValue};
 
 use super::abi::{
-    AgreementStoreManager, ComputeExecutionCondition, DIDRegistry, EscrowReward,
+    AgreementStoreManager, ComputeExecutionCondition, DIDRegistry, Dispenser, EscrowReward,
     LockRewardCondition, OceanToken, TemplateStoreManager,
 };
 use super::account::Call;
 use super::condition_ids::{EscrowTerms, compute_id, escrow_id, lock_id};
-use super::deployment::{Contract, Contracts, Deployment};
+use super::deployment::{Contracts, Deployment};
 use crate::ids::{AgreementId, ConditionId, Did};
 
 /// A purchase of one compute job, made directly under a template id (0.13.2).
@@ -136,7 +136,7 @@ impl Purchase {
             _timeOuts: self.time_outs.map(U256::from).to_vec(),
             _actors: self.actors.clone(),
         };
-        self.call(Contract::AgreementStoreManager, &data, "create")
+        self.call(self.contracts.agreement_store_manager, &data, "create")
     }
 
     /// Lets the lock condition take the amount; sent by whoever pays.
@@ -145,7 +145,7 @@ impl Purchase {
             spender: self.contracts.lock_reward_condition,
             value: self.amount,
         };
-        self.call(Contract::OceanToken, &data, "approve the payment of")
+        self.call(self.contracts.ocean_token, &data, "approve the payment of")
     }
 
     /// Pays; anybody with tokens and an approval may.
@@ -155,7 +155,7 @@ impl Purchase {
             _rewardAddress: self.reward_address,
             _amount: self.amount,
         };
-        self.call(Contract::LockRewardCondition, &data, "pay")
+        self.call(self.contracts.lock_reward_condition, &data, "pay")
     }
 
     /// Says that the job may run; only the owner or a provider of `condition_did` may.
@@ -166,7 +166,7 @@ impl Purchase {
             _computeConsumer: self.consumer,
         };
         self.call(
-            Contract::ComputeExecutionCondition,
+            self.contracts.compute_execution_condition,
             &data,
             "answer with compute",
         )
@@ -182,7 +182,7 @@ impl Purchase {
             _lockCondition: self.lock_id().0,
             _releaseCondition: self.compute_id().0,
         };
-        self.call(Contract::EscrowReward, &data, "release the escrow of")
+        self.call(self.contracts.escrow_reward, &data, "release the escrow of")
     }
 
     /// Aborts the compute condition once its window is over; anybody may.
@@ -191,7 +191,7 @@ impl Purchase {
             _id: self.compute_id().0,
         };
         self.call(
-            Contract::ComputeExecutionCondition,
+            self.contracts.compute_execution_condition,
             &data,
             "abort the compute condition of",
         )
@@ -203,15 +203,15 @@ impl Purchase {
             _id: self.lock_id().0,
         };
         self.call(
-            Contract::LockRewardCondition,
+            self.contracts.lock_reward_condition,
             &data,
             "abort the lock condition of",
         )
     }
 
-    fn call(&self, contract: Contract, data: &impl SolCall, verb: &str) -> Call {
+    fn call(&self, contract: Address, data: &impl SolCall, verb: &str) -> Call {
         let what = format!("{verb} agreement {}", self.agreement);
-        to(&self.contracts, contract, data.abi_encode(), what)
+        Call::to(contract, data.abi_encode(), what)
     }
 }
 
@@ -233,12 +233,7 @@ pub fn register_did(
     );
     let mut data = DIDRegistry::registerAttributeCall::SELECTOR.to_vec();
     data.extend(arguments.abi_encode_params());
-    to(
-        contracts,
-        Contract::DIDRegistry,
-        data,
-        format!("register {did}"),
-    )
+    Call::to(contracts.did_registry, data, format!("register {did}"))
 }
 
 /// Makes an account a provider of an asset; only its owner may.
@@ -248,7 +243,7 @@ pub fn add_did_provider(contracts: &Contracts, did: Did, provider: Address) -> C
         _provider: provider,
     };
     let what = format!("make {provider} a provider of {did}");
-    to(contracts, Contract::DIDRegistry, data.abi_encode(), what)
+    Call::to(contracts.did_registry, data.abi_encode(), what)
 }
 
 /// Takes an account from an asset's providers; only its owner may.
@@ -258,7 +253,7 @@ pub fn remove_did_provider(contracts: &Contracts, did: Did, provider: Address) -
         _provider: provider,
     };
     let what = format!("remove the provider {provider} of {did}");
-    to(contracts, Contract::DIDRegistry, data.abi_encode(), what)
+    Call::to(contracts.did_registry, data.abi_encode(), what)
 }
 
 /// Gives an asset to another owner; only its owner may.
@@ -268,7 +263,7 @@ pub fn transfer_did(contracts: &Contracts, did: Did, new_owner: Address) -> Call
         _newOwner: new_owner,
     };
     let what = format!("give {did} to {new_owner}");
-    to(contracts, Contract::DIDRegistry, data.abi_encode(), what)
+    Call::to(contracts.did_registry, data.abi_encode(), what)
 }
 
 /// Makes tokens for an account; only a minter may (whoever deployed the contracts is one).
@@ -278,7 +273,18 @@ pub fn mint(contracts: &Contracts, account: Address, amount: U256) -> Call {
         value: amount,
     };
     let what = format!("mint {amount} for {account}");
-    to(contracts, Contract::OceanToken, data.abi_encode(), what)
+    Call::to(contracts.ocean_token, data.abi_encode(), what)
+}
+
+/// Takes tokens from a development chain's faucet for whoever sends it. It refuses what exceeds its limit (`Exceeded
+/// maxMintAmount`).
+pub fn dispense(dispenser: Address, amount: U256) -> Call {
+    let data = Dispenser::requestTokensCall { amount };
+    Call::to(
+        dispenser,
+        data.abi_encode(),
+        format!("take {amount} from the faucet"),
+    )
 }
 
 /// Proposes a template: its id, the contracts of its conditions in order, and its name. Anybody may.
@@ -297,30 +303,12 @@ pub fn propose_template(
         name: name.to_owned(),
     };
     let what = format!("propose the template {name}");
-    to(
-        contracts,
-        Contract::TemplateStoreManager,
-        data.abi_encode(),
-        what,
-    )
+    Call::to(contracts.template_store_manager, data.abi_encode(), what)
 }
 
 /// Approves a proposed template; only the store's owner may.
 pub fn approve_template(contracts: &Contracts, template: B256) -> Call {
     let data = TemplateStoreManager::approveTemplateCall { _id: template };
     let what = format!("approve the template {template}");
-    to(
-        contracts,
-        Contract::TemplateStoreManager,
-        data.abi_encode(),
-        what,
-    )
-}
-
-fn to(contracts: &Contracts, contract: Contract, data: Vec<u8>, what: String) -> Call {
-    Call {
-        what,
-        to: contracts.address(contract),
-        data: data.into(),
-    }
+    Call::to(contracts.template_store_manager, data.abi_encode(), what)
 }

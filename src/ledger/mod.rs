@@ -4,6 +4,8 @@
 //!
 //! Layout: one file per table or small group of tables; free functions, on `&mut PgConnection` when one statement is enough and
 //! on an open [`Transaction`] when several must hold together, so that the caller decides what is atomic.
+//! - `deployments.rs`, `cursors.rs`, `blocks.rs`, `logs.rs`: what the chain said, and how far it was followed;
+//! - `column.rs`, `copy.rs`: between columns and types; COPY's binary format;
 //! - `error.rs`: the room's error and what each database error means;
 //! - `status.rs`: the only way to move a job: state and transition in one step;
 //! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
@@ -20,6 +22,11 @@
 //! Why no repository traits: there is one database, and its locks and constraints are part of the design.
 
 pub mod attempts;
+pub mod blocks;
+mod column;
+mod copy;
+pub mod cursors;
+pub mod deployments;
 pub mod dispatch;
 pub mod documents;
 mod error;
@@ -29,6 +36,7 @@ pub mod jobs;
 pub mod judge_queue;
 pub mod judging;
 pub mod leases;
+pub mod logs;
 pub mod parked;
 pub mod policies;
 pub mod results;

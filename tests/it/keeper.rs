@@ -210,6 +210,26 @@ async fn the_contract_takes_a_hostile_purchase_and_a_strangers_answer_reverts() 
 }
 
 #[tokio::test]
+async fn the_faucet_gives_tokens_that_pay() {
+    let chain = Chain::start().await;
+    let purchase = chain.order(chain.asset().await);
+    let taken = purchase::dispense(chain.dispenser, purchase.amount);
+    let calls = vec![
+        taken,
+        purchase.approve(),
+        purchase.create(),
+        purchase.lock(),
+    ];
+    let mined = chain.consumer.send_all(calls).await.unwrap();
+    assert_eq!(names(&chain, &mined[0]), ["OceanToken.Transfer"]);
+    assert_eq!(decoded(&chain, &mined[3]).len(), 2);
+
+    let greedy = purchase::dispense(chain.dispenser, U256::from(10).pow(U256::from(24)));
+    let told = chain.stranger.send(greedy).await.unwrap_err().to_string();
+    assert!(told.contains("Exceeded maxMintAmount"), "{told}");
+}
+
+#[tokio::test]
 async fn several_calls_share_a_block() {
     let chain = Chain::start().await;
     let did = chain.asset().await;

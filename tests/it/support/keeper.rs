@@ -11,7 +11,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use alloy::primitives::{B256, U256, keccak256};
+use alloy::primitives::{Address, B256, U256, keccak256};
 use tidewatch::app::anvil::{Anvil, Options};
 use tidewatch::app::packages;
 use tidewatch::ids::{AgreementId, Did};
@@ -25,6 +25,8 @@ pub(crate) struct Chain {
     pub(crate) node: Node,
     /// The contract set.
     pub(crate) deployment: Deployment,
+    /// The token's faucet.
+    pub(crate) dispenser: Address,
     /// Owns the contracts and mints tokens.
     pub(crate) owner: Account,
     /// Publishes assets.
@@ -62,6 +64,7 @@ impl Chain {
         let deployed = keeper::deploy(&owner, &artifacts().await).await.unwrap();
         Self {
             deployment: deployed.deployment,
+            dispenser: deployed.dispenser,
             provider: account(1).await,
             consumer: account(2).await,
             stranger: account(3).await,
