@@ -393,3 +393,6 @@ CREATE TRIGGER never_emptied BEFORE TRUNCATE ON transitions FOR EACH STATEMENT E
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON verdicts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON logs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON blocks FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- sqlx records the migration in the same transaction, in a table of the default schema.
+SET LOCAL search_path TO DEFAULT;

@@ -1,1 +1,3 @@
 //! Integration tests on real parts. `tests/run` prepares them.
+
+mod scheduler;
