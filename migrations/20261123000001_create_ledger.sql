@@ -392,5 +392,5 @@ CREATE TRIGGER never_emptied BEFORE TRUNCATE ON verdicts FOR EACH STATEMENT EXEC
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON logs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON blocks FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- The migration runner notes this migration in the same transaction and must find its own table again.
-RESET search_path;
+-- sqlx records the migration in the same transaction, in a table of the default schema.
+SET LOCAL search_path TO DEFAULT;
