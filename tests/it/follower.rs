@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes};
 use serde_json::{Value, json};
+use sqlx::postgres::{PgPool, PgPoolOptions};
 use tidewatch::chain::Provider;
 use tidewatch::fault::Fault;
 use tidewatch::follower::{
     self, ActAt, Error, Follower, Following, IrreversibleAt, check_contracts,
 };
 use tidewatch::ids::DeploymentId;
+use tidewatch::ledger::Ledger;
 use tidewatch::ledger::cursors::{self, Cursor};
 use tidewatch::worker::{self, Chain as Sentence, Pace, Progress, Wake, Worker};
 use tokio::net::{TcpListener, TcpStream};
@@ -43,7 +45,9 @@ struct Row {
 /// A chain with the echoing contract, and a ledger.
 struct Bench {
     node: Node,
-    database: Database,
+    pool: PgPool,
+    ledger: Ledger,
+    _database: Database,
     contract: Address,
     account: Value,
 }
@@ -54,7 +58,12 @@ impl Bench {
     }
 
     async fn on(node: Node) -> Self {
-        let database = Database::create().await;
+        let database = Database::migrated().await;
+        let pool = PgPoolOptions::new()
+            .max_connections(10)
+            .connect(&database.url())
+            .await
+            .unwrap();
         let account = node.request("eth_accounts", json!([])).await[0].clone();
         let hash = node
             .request(
@@ -68,7 +77,9 @@ impl Bench {
         let contract = serde_json::from_value(receipt["contractAddress"].clone()).unwrap();
         Self {
             node,
-            database,
+            ledger: Ledger::over(pool.clone()),
+            pool,
+            _database: database,
             contract,
             account,
         }
@@ -93,7 +104,7 @@ impl Bench {
     }
 
     fn follower(&self, following: &Following) -> Follower {
-        let ledger = self.database.ledger.clone();
+        let ledger = self.ledger.clone();
         Follower::new(ledger, self.provider(), following.clone())
     }
 
@@ -137,7 +148,7 @@ impl Bench {
              WHERE canonical = $1 ORDER BY block_number, log_index",
         )
         .bind(canonical)
-        .fetch_all(&self.database.pool)
+        .fetch_all(&self.pool)
         .await
         .unwrap();
         rows.into_iter()
@@ -156,13 +167,13 @@ impl Bench {
     }
 
     async fn cursor(&self, deployment: DeploymentId) -> Cursor {
-        let mut connection = self.database.ledger.acquire().await.unwrap();
+        let mut connection = self.ledger.acquire().await.unwrap();
         cursors::get(&mut connection, deployment).await.unwrap()
     }
 
     async fn count(&self, statement: &'static str) -> i64 {
         sqlx::query_scalar(statement)
-            .fetch_one(&self.database.pool)
+            .fetch_one(&self.pool)
             .await
             .unwrap()
     }
@@ -181,7 +192,7 @@ impl Bench {
             SELECT job.id, $1, 'queued', log.block_number, log.block_hash, log.id, true FROM job, log";
         sqlx::query(statement)
             .bind(deployment.0)
-            .execute(&self.database.pool)
+            .execute(&self.pool)
             .await
             .unwrap();
     }
@@ -189,11 +200,11 @@ impl Bench {
     /// Whether the anchored job's block is canonical, and why its agreement is to be judged again.
     async fn consequences(&self) -> (bool, Option<String>) {
         let canonical = sqlx::query_scalar("SELECT block_canonical FROM ledger.job_state")
-            .fetch_one(&self.database.pool)
+            .fetch_one(&self.pool)
             .await
             .unwrap();
         let cause = sqlx::query_scalar("SELECT cause FROM ledger.judge_queue")
-            .fetch_optional(&self.database.pool)
+            .fetch_optional(&self.pool)
             .await
             .unwrap();
         (canonical, cause)
@@ -414,7 +425,7 @@ async fn a_reorganisation_below_the_irreversible_block_halts_until_it_is_release
     assert_eq!(cursor.position, recorded);
     assert_eq!(bench.rows(true).await, before);
 
-    let mut connection = bench.database.ledger.acquire().await.unwrap();
+    let mut connection = bench.ledger.acquire().await.unwrap();
     assert!(
         cursors::release_halt(&mut connection, deployment)
             .await
@@ -436,7 +447,7 @@ async fn a_chain_restarted_under_the_same_id_is_refused() {
     restarted.echo(50..90).await;
     assert_eq!(restarted.contract, bench.contract);
     let provider = restarted.provider();
-    let mut follower = Follower::new(bench.database.ledger.clone(), provider, bench.following());
+    let mut follower = Follower::new(bench.ledger.clone(), provider, bench.following());
     let (fault, sentence) = refused(&mut follower).await;
     assert_eq!(fault, Fault::Fatal);
     assert!(
@@ -483,7 +494,7 @@ async fn contracts_that_cannot_be_followed_are_refused_with_a_sentence() {
         sentence(beyond.clone()).await,
         "start block 1000 of the deployment file is beyond the newest block 1 of chain 8996"
     );
-    let error = follower::open(&bench.database.ledger, &provider, &beyond)
+    let error = follower::open(&bench.ledger, &provider, &beyond)
         .await
         .unwrap_err();
     assert_eq!(error.fault(), Fault::Fatal);
@@ -524,7 +535,7 @@ async fn without_the_node_the_follower_stands_still_and_goes_on_when_it_is_back(
     bench.echo(0..10).await;
     let gate = Gate::before(bench.node.url().clone()).await;
     let provider = Provider::new(&gate.url).unwrap();
-    let follower = Follower::new(bench.database.ledger.clone(), provider, bench.following());
+    let follower = Follower::new(bench.ledger.clone(), provider, bench.following());
     let stop = CancellationToken::new();
     let pace = Pace {
         interval: Duration::from_millis(10),
