@@ -222,3 +222,26 @@ fn conditions_before(events: &[&Recorded], creation: &Recorded, of: AgreementId)
     found.reverse();
     found
 }
+
+/// The logs of the conditions that were made in the same call as an agreement, whose creation's event this is: what they are
+/// about, though they do not say so.
+pub fn conditions_made_with(events: &[Recorded], creation: &Recorded) -> Vec<i64> {
+    let (KeeperEvent::AgreementCreated { agreement, .. }
+    | KeeperEvent::TemplateAgreementCreated { agreement, .. }) = creation.event
+    else {
+        return Vec::new();
+    };
+    let mut events: Vec<&Recorded> = events.iter().collect();
+    events.sort_by_key(|recorded| recorded.position());
+    let made = conditions_before(&events, creation, agreement);
+    events
+        .iter()
+        .filter(|recorded| {
+            recorded.transaction == creation.transaction
+                && recorded.block == creation.block
+                && matches!(&recorded.event, KeeperEvent::ConditionCreated { condition, .. }
+                    if made.iter().any(|created| created.condition == *condition))
+        })
+        .map(|recorded| recorded.log)
+        .collect()
+}

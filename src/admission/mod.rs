@@ -36,6 +36,7 @@ mod question;
 mod start;
 mod verdict;
 
+pub use creation::conditions_made_with;
 pub use question::{
     AgreementFact, ConditionFact, Facts, Horizon, Offer, Position, Question, Recorded,
 };

@@ -241,7 +241,10 @@ impl Service {
         self.supervisor.spawn(async move {
             let hints = hints.take_until(stop.cancelled_owned());
             hints
-                .for_each(|channel| std::future::ready(wakes.on_hint(&channel)))
+                .for_each(|channel| {
+                    wakes.on_hint(&channel);
+                    std::future::ready(())
+                })
                 .await;
             Ok(())
         });
@@ -259,8 +262,12 @@ async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
 /// The newest deployment of these contracts: what roles without a node work on.
 async fn find_deployment(ledger: &Ledger, keeper: &Deployment) -> anyhow::Result<DeploymentId> {
     let connection = &mut ledger.acquire().await?;
-    let known = deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash()).await?;
-    let newest = known.last().context("no follower has recorded this deployment yet: start one first")?;
+    let known =
+        deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
+            .await?;
+    let newest = known
+        .last()
+        .context("no follower has recorded this deployment yet: start one first")?;
     Ok(newest.id)
 }
 

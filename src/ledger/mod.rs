@@ -10,6 +10,8 @@
 //! - `listen.rs`: hints that rows have changed;
 //! - `status.rs`: the only way to move a job: state and transition in one step;
 //! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
+//! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `verdicts.rs`,
+//!   `policies.rs`, `documents.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
 //! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table;
 //! - `database.rs`: whole databases, for the demo;
 //! - `schema.rs`, `roles/`: migrating, comparing versions, the three logins and their rights;
@@ -31,18 +33,27 @@ pub mod cursors;
 pub mod database;
 pub mod deployments;
 pub mod dispatch;
+pub mod documents;
 mod error;
+pub mod facts;
 pub mod job_logs;
+pub mod jobs;
+pub mod judge_queue;
+pub mod judging;
 pub mod leases;
 pub mod listen;
 pub mod logs;
 pub mod parked;
+pub mod policies;
 pub mod reader;
 pub mod results;
 pub mod roles;
 pub mod schema;
+pub mod specs;
 pub mod status;
+pub mod subjects;
 pub mod upkeep;
+pub mod verdicts;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -96,14 +107,17 @@ impl Ledger {
             .attempt("take a database connection")
     }
 
-    /// Begins a transaction (read committed: rows that matter are locked or compared-and-set).
+    /// Begins a transaction (read committed: rows that matter are locked or compared-and-set). May be dropped at its await.
     ///
     /// # Errors
     /// [`Error`], transient, when no connection can be had in time.
     pub async fn begin(&self) -> Result<Transaction, Error> {
-        self.pool
-            .begin()
+        // A dropped `Pool::begin` of sqlx 0.9.0 gives a connection back with its transaction still open, and whoever has it next
+        // writes into that: https://github.com/transact-rs/sqlx/issues/4393. So it is never dropped, only its result.
+        let pool = self.pool.clone();
+        tokio::spawn(async move { pool.begin().await })
             .await
+            .unwrap_or(Err(sqlx::Error::WorkerCrashed))
             .attempt("begin a database transaction")
     }
 

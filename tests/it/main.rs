@@ -17,5 +17,6 @@ mod follower;
 mod keeper;
 mod lifecycle;
 mod operator;
+mod scheduler;
 mod stages;
 mod support;

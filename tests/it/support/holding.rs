@@ -30,7 +30,11 @@ impl<'a> Held<'a> {
                  FOR EACH ROW EXECUTE FUNCTION ledger.hold();"
         );
         execute(&mut holder, &hold).await.unwrap();
-        Self { database, table, holder }
+        Self {
+            database,
+            table,
+            holder,
+        }
     }
 
     /// Waits until somebody is held.
@@ -57,7 +61,10 @@ impl<'a> Held<'a> {
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         );
         execute(&mut self.holder, &end).await.unwrap();
-        let drop = format!("DROP TRIGGER hold ON ledger.{}; SELECT pg_advisory_unlock({KEY})", self.table);
+        let drop = format!(
+            "DROP TRIGGER hold ON ledger.{}; SELECT pg_advisory_unlock({KEY})",
+            self.table
+        );
         execute(&mut self.holder, &drop).await.unwrap();
     }
 }
