@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes};
 use serde_json::{Value, json};
-use sqlx::postgres::{PgPool, PgPoolOptions};
 use tidewatch::chain::Provider;
 use tidewatch::fault::Fault;
 use tidewatch::follower::{
     self, ActAt, Error, Follower, Following, IrreversibleAt, check_contracts,
 };
 use tidewatch::ids::DeploymentId;
-use tidewatch::ledger::Ledger;
 use tidewatch::ledger::cursors::{self, Cursor};
 use tidewatch::worker::{self, Chain as Sentence, Pace, Progress, Wake, Worker};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::anvil::Node;
 use crate::support::database::Database;
+use crate::support::eventually;
 
 /// Deploys a contract that answers any call with two logs of the call's data: one with its first word as topic, and one with no
 /// topic at all. Disassembled: CALLDATASIZE PUSH0 PUSH0 CALLDATACOPY PUSH0 CALLDATALOAD CALLDATASIZE PUSH0 LOG1 CALLDATASIZE
@@ -29,6 +28,9 @@ const ECHO: &str = "0x6c365f5f375f35365fa1365fa0005f52600d6013f3";
 
 /// Logs of one call of the contract.
 const LOGS: usize = 2;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A row of `logs` in the order of the chain, or what the node says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +47,7 @@ struct Row {
 /// A chain with the echoing contract, and a ledger.
 struct Bench {
     node: Node,
-    pool: PgPool,
-    ledger: Ledger,
-    _database: Database,
+    database: Database,
     contract: Address,
     account: Value,
 }
@@ -58,28 +58,14 @@ impl Bench {
     }
 
     async fn on(node: Node) -> Self {
-        let database = Database::migrated().await;
-        let pool = PgPoolOptions::new()
-            .max_connections(10)
-            .connect(&database.url())
-            .await
-            .unwrap();
+        let database = Database::create().await;
         let account = node.request("eth_accounts", json!([])).await[0].clone();
-        let hash = node
-            .request(
-                "eth_sendTransaction",
-                json!([{"from": account, "data": ECHO}]),
-            )
-            .await;
-        let receipt = node
-            .request("eth_getTransactionReceipt", json!([hash]))
-            .await;
+        let deploy = json!({"from": account, "data": ECHO});
+        let receipt = send(&node, &deploy).await;
         let contract = serde_json::from_value(receipt["contractAddress"].clone()).unwrap();
         Self {
             node,
-            ledger: Ledger::over(pool.clone()),
-            pool,
-            _database: database,
+            database,
             contract,
             account,
         }
@@ -104,21 +90,20 @@ impl Bench {
     }
 
     fn follower(&self, following: &Following) -> Follower {
-        let ledger = self.ledger.clone();
+        let ledger = self.database.ledger.clone();
         Follower::new(ledger, self.provider(), following.clone())
     }
 
     /// A call that the contract echoes.
     fn call(&self, word: u64) -> Value {
         let data = B256::from(alloy::primitives::U256::from(word));
-        json!({"from": self.account, "to": self.contract, "data": data})
+        // Gas and price given: estimates vary, and with them the transaction's hash.
+        json!({"from": self.account, "to": self.contract, "data": data, "gas": "0x186a0", "gasPrice": "0x77359400"})
     }
 
     async fn echo(&self, words: std::ops::Range<u64>) {
         for word in words {
-            self.node
-                .request("eth_sendTransaction", json!([self.call(word)]))
-                .await;
+            send(&self.node, &self.call(word)).await;
         }
     }
 
@@ -148,7 +133,7 @@ impl Bench {
              WHERE canonical = $1 ORDER BY block_number, log_index",
         )
         .bind(canonical)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.database.pool)
         .await
         .unwrap();
         rows.into_iter()
@@ -167,13 +152,13 @@ impl Bench {
     }
 
     async fn cursor(&self, deployment: DeploymentId) -> Cursor {
-        let mut connection = self.ledger.acquire().await.unwrap();
+        let mut connection = self.database.ledger.acquire().await.unwrap();
         cursors::get(&mut connection, deployment).await.unwrap()
     }
 
     async fn count(&self, statement: &'static str) -> i64 {
         sqlx::query_scalar(statement)
-            .fetch_one(&self.pool)
+            .fetch_one(&self.database.pool)
             .await
             .unwrap()
     }
@@ -192,7 +177,7 @@ impl Bench {
             SELECT job.id, $1, 'queued', log.block_number, log.block_hash, log.id, true FROM job, log";
         sqlx::query(statement)
             .bind(deployment.0)
-            .execute(&self.pool)
+            .execute(&self.database.pool)
             .await
             .unwrap();
     }
@@ -200,15 +185,29 @@ impl Bench {
     /// Whether the anchored job's block is canonical, and why its agreement is to be judged again.
     async fn consequences(&self) -> (bool, Option<String>) {
         let canonical = sqlx::query_scalar("SELECT block_canonical FROM ledger.job_state")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.database.pool)
             .await
             .unwrap();
         let cause = sqlx::query_scalar("SELECT cause FROM ledger.judge_queue")
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.database.pool)
             .await
             .unwrap();
         (canonical, cause)
     }
+}
+
+/// Sends a transaction from an account of the node's and answers its receipt, once it is in a block.
+async fn send(node: &Node, transaction: &Value) -> Value {
+    let hash = node
+        .request("eth_sendTransaction", json!([transaction]))
+        .await;
+    eventually("a transaction is in a block", PATIENCE, async || {
+        let receipt = node
+            .request("eth_getTransactionReceipt", json!([hash]))
+            .await;
+        (!receipt.is_null()).then_some(receipt)
+    })
+    .await
 }
 
 /// Ticks until there is nothing more to do.
@@ -287,7 +286,10 @@ async fn two_followers_at_once_record_each_row_once() {
     }
     bench.echo(0..60).await;
     let truth = bench.truth().await;
-    wait_for(async || bench.rows(true).await == truth).await;
+    eventually("every row is recorded", PATIENCE, async || {
+        (bench.rows(true).await == truth).then_some(())
+    })
+    .await;
     stop.cancel();
     for run in running {
         run.await.unwrap().unwrap();
@@ -364,12 +366,18 @@ async fn a_return_to_an_old_fork_revives_its_rows() {
     let mut follower = bench.follower(&following);
     let deployment = follower.open().await.unwrap();
 
-    // Two blocks that the chain leaves and comes back to: made of the same parent, time and transaction they have the same hash.
+    // Two blocks that the chain leaves and comes back to: made of the same parent, time, fee and transaction they have the same hash.
     let fork = async |first: u64| {
         for (word, time) in [(first, time), (first + 1, time + 1)] {
             bench
                 .node
                 .request("evm_setNextBlockTimestamp", json!([time]))
+                .await;
+            // anvil forgets the base fee when it goes back.
+            let fee = json!(["0x3b9aca00"]);
+            bench
+                .node
+                .request("anvil_setNextBlockBaseFeePerGas", fee)
                 .await;
             bench.echo(word..word + 1).await;
         }
@@ -425,7 +433,7 @@ async fn a_reorganisation_below_the_irreversible_block_halts_until_it_is_release
     assert_eq!(cursor.position, recorded);
     assert_eq!(bench.rows(true).await, before);
 
-    let mut connection = bench.ledger.acquire().await.unwrap();
+    let mut connection = bench.database.ledger.acquire().await.unwrap();
     assert!(
         cursors::release_halt(&mut connection, deployment)
             .await
@@ -447,7 +455,7 @@ async fn a_chain_restarted_under_the_same_id_is_refused() {
     restarted.echo(50..90).await;
     assert_eq!(restarted.contract, bench.contract);
     let provider = restarted.provider();
-    let mut follower = Follower::new(bench.ledger.clone(), provider, bench.following());
+    let mut follower = Follower::new(bench.database.ledger.clone(), provider, bench.following());
     let (fault, sentence) = refused(&mut follower).await;
     assert_eq!(fault, Fault::Fatal);
     assert!(
@@ -494,7 +502,7 @@ async fn contracts_that_cannot_be_followed_are_refused_with_a_sentence() {
         sentence(beyond.clone()).await,
         "start block 1000 of the deployment file is beyond the newest block 1 of chain 8996"
     );
-    let error = follower::open(&bench.ledger, &provider, &beyond)
+    let error = follower::open(&bench.database.ledger, &provider, &beyond)
         .await
         .unwrap_err();
     assert_eq!(error.fault(), Fault::Fatal);
@@ -535,7 +543,7 @@ async fn without_the_node_the_follower_stands_still_and_goes_on_when_it_is_back(
     bench.echo(0..10).await;
     let gate = Gate::before(bench.node.url().clone()).await;
     let provider = Provider::new(&gate.url).unwrap();
-    let follower = Follower::new(bench.ledger.clone(), provider, bench.following());
+    let follower = Follower::new(bench.database.ledger.clone(), provider, bench.following());
     let stop = CancellationToken::new();
     let pace = Pace {
         interval: Duration::from_millis(10),
@@ -543,28 +551,27 @@ async fn without_the_node_the_follower_stands_still_and_goes_on_when_it_is_back(
         longest_retry: Duration::from_millis(50),
     };
     let run = tokio::spawn(worker::run(follower, pace, Wake::default(), stop.clone()));
-    wait_for(async || bench.rows(true).await.len() == 10 * LOGS).await;
+    eventually("ten blocks are recorded", PATIENCE, async || {
+        (bench.rows(true).await.len() == 10 * LOGS).then_some(())
+    })
+    .await;
 
     gate.close();
-    wait_for(async || gate.refused.load(Ordering::SeqCst)).await;
+    eventually("a question meets the shut gate", PATIENCE, async || {
+        gate.refused.load(Ordering::SeqCst).then_some(())
+    })
+    .await;
     bench.echo(10..20).await;
     assert_eq!(bench.rows(true).await.len(), 10 * LOGS);
     assert!(!run.is_finished());
     gate.open();
     let truth = bench.truth().await;
-    wait_for(async || bench.rows(true).await == truth).await;
+    eventually("every row is recorded", PATIENCE, async || {
+        (bench.rows(true).await == truth).then_some(())
+    })
+    .await;
     stop.cancel();
     run.await.unwrap().unwrap();
-}
-
-/// Waits until something holds, for at most a minute.
-async fn wait_for(holds: impl AsyncFn() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(60), async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
-    waited.await.expect("it did not come true in time");
 }
 
 /// A door in front of a node that can be shut: connections then end at once.
