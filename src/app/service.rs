@@ -153,7 +153,12 @@ impl Service {
         let keeper = read_deployment(self.config.keeper.as_deref())?;
         let deployment = self.start_chain_roles(&ledger, &keeper).await?;
         if self.has(Role::Resolver) {
-            let resolver = Resolver::new(ledger.clone(), deployment, self.catalog.receiver());
+            let resolver = Resolver::new(
+                ledger.clone(),
+                deployment,
+                keeper.clone(),
+                self.catalog.receiver(),
+            );
             self.supervisor
                 .spawn_worker(resolver, SOON, self.wakes.resolver.clone());
         }
@@ -259,8 +264,12 @@ async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
 /// The newest deployment of these contracts: what roles without a node work on.
 async fn find_deployment(ledger: &Ledger, keeper: &Deployment) -> anyhow::Result<DeploymentId> {
     let connection = &mut ledger.acquire().await?;
-    let known = deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash()).await?;
-    let newest = known.last().context("no follower has recorded this deployment yet: start one first")?;
+    let known =
+        deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
+            .await?;
+    let newest = known
+        .last()
+        .context("no follower has recorded this deployment yet: start one first")?;
     Ok(newest.id)
 }
 
