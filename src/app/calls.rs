@@ -9,6 +9,12 @@ impl ContractCalls for Provider {
     type Error = chain::Error;
 
     async fn call(&self, to: Address, data: Bytes, at: Option<u64>) -> Result<Bytes, chain::Error> {
-        Self::call(self, to, data, at.map_or_else(BlockId::latest, BlockId::number)).await
+        Self::call(
+            self,
+            to,
+            data,
+            at.map_or_else(BlockId::latest, BlockId::number),
+        )
+        .await
     }
 }

@@ -15,29 +15,32 @@ use tokio_util::sync::CancellationToken;
 use crate::worker::{self, Pace, Wake, Worker};
 
 /// How long a soft stop may take: below Kubernetes' default `terminationGracePeriodSeconds` of 30 s.
-pub const DRAIN: Duration = Duration::from_secs(25);
+pub(super) const DRAIN: Duration = Duration::from_secs(25);
 
 /// The workers of this process.
 #[derive(Debug, Default)]
-pub struct Supervisor {
+pub(super) struct Supervisor {
     tasks: JoinSet<anyhow::Result<()>>,
     stop: CancellationToken,
 }
 
 impl Supervisor {
     /// A token that is cancelled when the process should stop.
-    pub fn stop(&self) -> CancellationToken {
+    pub(super) fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
 
     /// Runs a worker until the process stops.
-    pub fn spawn_worker<W: Worker>(&mut self, worker: W, pace: Pace, wake: Wake) {
+    pub(super) fn spawn_worker<W: Worker>(&mut self, worker: W, pace: Pace, wake: Wake) {
         let stop = self.stop();
         self.spawn(async move { Ok(worker::run(worker, pace, wake, stop).await?) });
     }
 
     /// Runs anything that ends by itself when [`Supervisor::stop`] is cancelled.
-    pub fn spawn(&mut self, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+    pub(super) fn spawn(
+        &mut self,
+        task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
         self.tasks.spawn(task);
     }
 
@@ -45,7 +48,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// The error of the first worker that failed; whatever panicked counts as failed.
-    pub async fn run(mut self) -> anyhow::Result<()> {
+    pub(super) async fn run(mut self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut outcome = Ok(());

@@ -246,7 +246,10 @@ impl Service {
         self.supervisor.spawn(async move {
             let hints = hints.take_until(stop.cancelled_owned());
             hints
-                .for_each(|channel| std::future::ready(wakes.on_hint(&channel)))
+                .for_each(|channel| {
+                    wakes.on_hint(&channel);
+                    std::future::ready(())
+                })
                 .await;
             Ok(())
         });

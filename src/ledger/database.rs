@@ -52,7 +52,9 @@ pub async fn create_login(
     let mut own = Url::parse(url)
         .map_err(|source| sqlx::Error::Configuration(source.into()))
         .attempt("read the database's URL")?;
-    let named = own.set_username(name).and(own.set_password(Some(password)));
+    let named = own
+        .set_username(name)
+        .and_then(|()| own.set_password(Some(password)));
     named
         .map_err(|()| sqlx::Error::Configuration("a database's URL takes a user".into()))
         .attempt("read the database's URL")?;

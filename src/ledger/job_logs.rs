@@ -42,7 +42,8 @@ impl LogKey {
     }
 }
 
-/// Opens a log unless it is, and answers the number of bytes of its preview; `None` when it is closed.
+/// Opens a log unless it is, and answers the number of bytes of its preview; `None` when it is closed. In a transaction its row is
+/// locked from then on, so that nobody appends to a log that is being summed up or replaced.
 ///
 /// # Errors
 /// Database errors.
@@ -57,7 +58,7 @@ pub async fn open(connection: &mut PgConnection, key: LogKey) -> Result<Option<u
     .await
     .attempt("open a job log")?;
     let row = sqlx::query!(
-        "SELECT bytes, completeness FROM ledger.job_logs WHERE job_id = $1 AND attempt = $2 AND stage = $3",
+        "SELECT bytes, completeness FROM ledger.job_logs WHERE job_id = $1 AND attempt = $2 AND stage = $3 FOR UPDATE",
         key.job.0,
         number(key.attempt)?,
         key.stage.as_str()

@@ -110,14 +110,17 @@ impl Ledger {
             .attempt("take a database connection")
     }
 
-    /// Begins a transaction (read committed: rows that matter are locked or compared-and-set).
+    /// Begins a transaction (read committed: rows that matter are locked or compared-and-set). May be dropped at its await.
     ///
     /// # Errors
     /// [`Error`], transient, when no connection can be had in time.
     pub async fn begin(&self) -> Result<Transaction, Error> {
-        self.pool
-            .begin()
+        // A dropped `Pool::begin` of sqlx 0.9.0 gives a connection back with its transaction still open, and whoever has it next
+        // writes into that: https://github.com/transact-rs/sqlx/issues/4393. So it is never dropped, only its result.
+        let pool = self.pool.clone();
+        tokio::spawn(async move { pool.begin().await })
             .await
+            .unwrap_or(Err(sqlx::Error::WorkerCrashed))
             .attempt("begin a database transaction")
     }
 

@@ -7,7 +7,7 @@
 //!
 //! 1. The engine says that the attempt ended, and what was published.
 //! 2. The **record** of the log is taken from the engine and compared with the number of bytes and the hash that publishing
-//!    announced. What differs is not accepted but asked for again, with growing delay; only after [`TRIES`] is the preview kept
+//!    announced. What differs is not accepted but asked for again, with growing delay; only after `TRIES` times is the preview kept
 //!    instead, and called what it is, a gap.
 //! 3. One transaction, under the lease's token: the record replaces the preview, `job_logs` says how complete it is, the results'
 //!    manifest is recorded, the attempt is closed, and the status becomes `finished` (or `awaiting_review`).
@@ -60,7 +60,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often a record that is not the announced one is asked for before the job ends with a gap in its log: about a minute,
 /// with the delays of failed leases. In memory: a restart merely asks more often.
-pub const TRIES: u32 = 7;
+const TRIES: u32 = 7;
 
 /// The worker that collects logs and ends.
 #[derive(Debug)]

@@ -114,6 +114,8 @@ async fn keep_log(transaction: &mut Transaction, key: LogKey, log: &FinalLog) ->
             job_logs::replace(transaction, key, record, summary).await?;
         }
         FinalLog::Preview(completeness) => {
+            // Locked before it is summed up: a collector that does not know yet that its lease is lost may still append.
+            job_logs::open(transaction, key).await?;
             let summary = job_logs::summarize(transaction, key, *completeness).await?;
             job_logs::close(transaction, key, &summary).await?;
         }

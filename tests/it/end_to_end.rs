@@ -32,12 +32,28 @@ async fn a_purchase_becomes_a_result() {
         .await;
     assert_eq!(job["outcome"], "succeeded", "{job:#}");
     assert_eq!(codes.last(), Some(&70));
-    assert!(codes.is_sorted() && codes.contains(&40), "codes only grow: {codes:?}");
+    assert!(
+        codes.is_sorted() && codes.contains(&40),
+        "codes only grow: {codes:?}"
+    );
 
     let id = job["id"].as_str().unwrap();
-    let log = world.get(&service, &format!("/v1/jobs/{id}/logs")).await.bytes().await.unwrap();
-    let mut printed = [&b"reading /data/inputs\n"[..], b"a warning\n", b"no line end \0\xff"];
-    assert_eq!(log.len(), printed.iter().map(|part| part.len()).sum::<usize>(), "{log:?}");
+    let log = world
+        .get(&service, &format!("/v1/jobs/{id}/logs"))
+        .await
+        .bytes()
+        .await
+        .unwrap();
+    let mut printed = [
+        &b"reading /data/inputs\n"[..],
+        b"a warning\n",
+        b"no line end \0\xff",
+    ];
+    assert_eq!(
+        log.len(),
+        printed.iter().map(|part| part.len()).sum::<usize>(),
+        "{log:?}"
+    );
     // the two streams arrive in any order, each whole
     let at = |part: &&[u8]| log.windows(part.len()).position(|window| window == *part);
     printed.sort_by_key(at);
@@ -54,12 +70,23 @@ async fn a_purchase_becomes_a_result() {
     assert_eq!(recorded, Sha256::digest(&manifest).to_vec());
 
     let shown = world.kubectl(&["get", "cw", id]).await;
-    assert!(shown.contains("succeeded") || shown.contains("Succeeded"), "{shown}");
-    world.kubectl(&["delete", "cw", id, "--wait=true", "--timeout=60s"]).await;
-    eventually("nothing of the job is left in the cluster", Duration::from_secs(60), || async {
-        let left = world.kubectl(&["get", "cw,jobs,pods,pvc", "-o", "name"]).await;
-        left.trim().is_empty().then_some(())
-    })
+    assert!(
+        shown.contains("succeeded") || shown.contains("Succeeded"),
+        "{shown}"
+    );
+    world
+        .kubectl(&["delete", "cw", id, "--wait=true", "--timeout=60s"])
+        .await;
+    eventually(
+        "nothing of the job is left in the cluster",
+        Duration::from_secs(60),
+        || async {
+            let left = world
+                .kubectl(&["get", "cw,jobs,pods,pvc", "-o", "name"])
+                .await;
+            left.trim().is_empty().then_some(())
+        },
+    )
     .await;
     assert_eq!(world.starts.pods().len(), 1);
     assert!(!service.log().contains("ERROR"), "{}", service.log());
@@ -72,17 +99,40 @@ async fn an_algorithm_that_fails_is_told_as_failed_and_its_log_is_kept() {
     let document = workflow(world.did, "echo this will not do; exit 7");
     let purchase = world.buy(Some(&document)).await;
     let job = world.finished(&service, purchase.agreement).await;
-    assert_eq!((&job["outcome"], &job["reason"]["code"]), (&"failed".into(), &"algorithm_failed".into()));
+    assert_eq!(
+        (&job["outcome"], &job["reason"]["code"]),
+        (&"failed".into(), &"algorithm_failed".into())
+    );
     assert_eq!(job["oep12"]["status"], 41);
     let id = job["id"].as_str().unwrap();
-    let whole: Value = world.get(&service, &format!("/v1/jobs/{id}")).await.json().await.unwrap();
+    let whole: Value = world
+        .get(&service, &format!("/v1/jobs/{id}"))
+        .await
+        .json()
+        .await
+        .unwrap();
     let stages = whole["attempts"][0]["stages"].as_array().unwrap();
-    let algorithm = stages.iter().find(|stage| stage["stage"] == "algorithm").unwrap();
+    let algorithm = stages
+        .iter()
+        .find(|stage| stage["stage"] == "algorithm")
+        .unwrap();
     assert_eq!(algorithm["exitCode"], 7, "{whole:#}");
-    let public: Value =
-        reqwest::get(format!("{}/v1/jobs/{id}", service.api)).await.unwrap().json().await.unwrap();
-    assert!(!public.to_string().contains("exitCode"), "exit codes are for the parties: {public:#}");
-    let log = world.get(&service, &format!("/v1/jobs/{id}/logs")).await.text().await.unwrap();
+    let public: Value = reqwest::get(format!("{}/v1/jobs/{id}", service.api))
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert!(
+        !public.to_string().contains("exitCode"),
+        "exit codes are for the parties: {public:#}"
+    );
+    let log = world
+        .get(&service, &format!("/v1/jobs/{id}/logs"))
+        .await
+        .text()
+        .await
+        .unwrap();
     assert_eq!(log, "this will not do\n");
 }
 
@@ -92,7 +142,11 @@ async fn an_unpaid_agreement_waits_for_its_payment_and_then_runs() {
     let service = world.service("service").await;
     let purchase = world.order(world.did, None).await;
     world.answer(&purchase).await;
-    let waiting = world.job_when(&service, purchase.agreement, |job| job["phase"] == "awaiting_payment").await;
+    let waiting = world
+        .job_when(&service, purchase.agreement, |job| {
+            job["phase"] == "awaiting_payment"
+        })
+        .await;
     world.chain.node.mine(5).await;
     assert_eq!(waiting["oep12"]["status"], 1);
     assert_eq!(world.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
@@ -114,7 +168,10 @@ async fn an_asset_of_somebody_else_starts_nothing() {
     world.pay(&purchase).await;
     world.answer(&purchase).await;
     let job = world.finished(&service, purchase.agreement).await;
-    assert_eq!((&job["outcome"], &job["reason"]["code"]), (&"skipped".into(), &"not_our_asset".into()));
+    assert_eq!(
+        (&job["outcome"], &job["reason"]["code"]),
+        (&"skipped".into(), &"not_our_asset".into())
+    );
     assert_eq!(world.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
 }
 
@@ -133,14 +190,21 @@ async fn a_purchase_that_a_reorganisation_removes_leaves_a_tombstone_and_no_work
     })
     .await;
     world.chain.node.reorganise(blocks).await;
-    let gone = eventually("the job's block is no longer canonical", Duration::from_secs(30), || async {
-        let job = world.jobs(&service, purchase.agreement).await.pop()?;
-        (job["block"]["canonical"] == false).then_some(job)
-    })
+    let gone = eventually(
+        "the job's block is no longer canonical",
+        Duration::from_secs(30),
+        || async {
+            let job = world.jobs(&service, purchase.agreement).await.pop()?;
+            (job["block"]["canonical"] == false).then_some(job)
+        },
+    )
     .await;
     let withdrawn = world.finished(&service, purchase.agreement).await;
     assert_eq!(withdrawn["outcome"], "withdrawn", "{withdrawn:#}");
     assert_eq!(withdrawn["id"], gone["id"]);
     assert_eq!(world.kubectl(&["get", "cw,pods", "-o", "name"]).await, "");
-    assert!(world.tombstones().await > 0, "orphaned logs stay as tombstones");
+    assert!(
+        world.tombstones().await > 0,
+        "orphaned logs stay as tombstones"
+    );
 }

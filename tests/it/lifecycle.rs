@@ -11,7 +11,11 @@ async fn refusal(world: &World, name: &str) -> (i32, String) {
     let mut service = Service::spawn(world.variables(), world.directory(), name);
     let code = service.wait().await;
     let log = service.log();
-    let sentence = log.lines().rev().find(|line| line.starts_with("tidewatch: ")).unwrap_or_default();
+    let sentence = log
+        .lines()
+        .rev()
+        .find(|line| line.starts_with("tidewatch: "))
+        .unwrap_or_default();
     (code, sentence.to_owned())
 }
 
@@ -19,7 +23,13 @@ async fn refusal(world: &World, name: &str) -> (i32, String) {
 async fn what_does_not_fit_is_refused_with_one_sentence() {
     let mut world = World::start().await;
     let setting = |world: &World, name: &str| {
-        world.variables().iter().find(|(known, _)| known == name).unwrap().1.clone()
+        world
+            .variables()
+            .iter()
+            .find(|(known, _)| known == name)
+            .unwrap()
+            .1
+            .clone()
     };
 
     let database = setting(&world, "DATABASE_URL");
@@ -28,8 +38,8 @@ async fn what_does_not_fit_is_refused_with_one_sentence() {
     assert_eq!(code, 1);
     assert!(sentence.contains("connect to the database"), "{sentence}");
 
-    let empty = Database::empty().await;
-    world.set("DATABASE_URL", &empty.url());
+    let empty = Database::create_empty().await;
+    world.set("DATABASE_URL", &empty.url);
     let (code, sentence) = refusal(&world, "unmigrated").await;
     assert_eq!(code, 1);
     assert!(sentence.contains("tidewatch migrate"), "{sentence}");
@@ -37,7 +47,11 @@ async fn what_does_not_fit_is_refused_with_one_sentence() {
 
     let keeper = std::fs::read_to_string(setting(&world, "TIDEWATCH_KEEPER")).unwrap();
     let chain_id = world.chain.deployment.chain_id;
-    write(&world, "other.yaml", &keeper.replace(&format!("chainId: {chain_id}"), "chainId: 1"));
+    write(
+        &world,
+        "other.yaml",
+        &keeper.replace(&format!("chainId: {chain_id}"), "chainId: 1"),
+    );
     let whole = setting(&world, "TIDEWATCH_KEEPER");
     set_path(&mut world, "TIDEWATCH_KEEPER", "other.yaml");
     let (code, sentence) = refusal(&world, "other-chain").await;
@@ -46,19 +60,30 @@ async fn what_does_not_fit_is_refused_with_one_sentence() {
 
     let escrow = world.chain.deployment.contracts.escrow_reward.to_string();
     let nobody = "0x00000000000000000000000000000000000000Aa";
-    write(&world, "no-code.yaml", &replace_ignoring_case(&keeper, &escrow, nobody));
+    write(
+        &world,
+        "no-code.yaml",
+        &replace_ignoring_case(&keeper, &escrow, nobody),
+    );
     set_path(&mut world, "TIDEWATCH_KEEPER", "no-code.yaml");
     let (code, sentence) = refusal(&world, "no-code").await;
     assert_eq!(code, 1);
     assert!(sentence.contains("no code"), "{sentence}");
     world.set("TIDEWATCH_KEEPER", &whole);
 
-    write(&world, "broken.yaml", "schemaVersion: 1\npolicy: {}\nassetss: []\n");
+    write(
+        &world,
+        "broken.yaml",
+        "schemaVersion: 1\npolicy: {}\nassetss: []\n",
+    );
     let catalog = setting(&world, "TIDEWATCH_CATALOG");
     set_path(&mut world, "TIDEWATCH_CATALOG", "broken.yaml");
     let (code, sentence) = refusal(&world, "catalog").await;
     assert_eq!(code, 1);
-    assert!(sentence.contains("assetss") && sentence.contains("assets"), "{sentence}");
+    assert!(
+        sentence.contains("assetss") && sentence.contains("assets"),
+        "{sentence}"
+    );
     world.set("TIDEWATCH_CATALOG", &catalog);
 
     let kubeconfig = std::fs::read_to_string(setting(&world, "KUBECONFIG")).unwrap();
@@ -73,10 +98,18 @@ async fn what_does_not_fit_is_refused_with_one_sentence() {
 async fn a_chain_restarted_under_the_same_id_is_refused() {
     let mut world = World::start().await;
     let mut service = world.service("first").await;
-    assert_eq!(service.terminate().await, 0, "SIGTERM ends the service well: {}", service.log());
+    assert_eq!(
+        service.terminate().await,
+        0,
+        "SIGTERM ends the service well: {}",
+        service.log()
+    );
     // the same contracts at the same addresses, since deployers and nonces are the same; another genesis time
     let restarted = crate::support::keeper::Chain::start().await;
-    assert_eq!(restarted.deployment.contracts, world.chain.deployment.contracts);
+    assert_eq!(
+        restarted.deployment.contracts,
+        world.chain.deployment.contracts
+    );
     world.set("TIDEWATCH_RPC_URLS", restarted.node.url().as_str());
     let (code, sentence) = refusal(&world, "restarted").await;
     assert_eq!(code, 1);
@@ -95,7 +128,11 @@ fn a_configuration_with_faults_ends_with_2_and_names_each() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8(output.stderr).unwrap();
-    for fault in ["DATABASE_URL is required", "TIDEWATCH_CATALOGUE is not", "TIDEWATCH_ACT_AT is"] {
+    for fault in [
+        "DATABASE_URL is required",
+        "TIDEWATCH_CATALOGUE is not",
+        "TIDEWATCH_ACT_AT is",
+    ] {
         assert!(told.contains(fault), "{fault} is missing in: {told}");
     }
 }

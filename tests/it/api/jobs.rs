@@ -5,11 +5,11 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use tidewatch::ids::JobId;
 use tidewatch::jobs::{Outcome, Phase, Reason, Status};
-use tidewatch::ledger::{Ledger, commit, status};
+use tidewatch::ledger::{commit, status};
 
+use super::database::{Database, execute};
 use super::rows;
 use super::service::{Service, TOKEN, problem};
-use crate::support::database::{Database, execute};
 
 /// An address among the examples of EIP-55.
 const PAYER: Address = address!("5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed");
@@ -248,7 +248,7 @@ async fn what_is_not_there_is_a_problem_document_too() {
 async fn transitions_can_be_checked_by_anybody() {
     let (service, mut connection) = Service::start().await;
     let job = rows::job(&mut connection, 1).await;
-    let ledger = Ledger::connect(&service.database.url(), 1).await.unwrap();
+    let ledger = service.database.ledger();
     let mut transaction = ledger.begin().await.unwrap();
     status::begin(&mut transaction, job, "judge").await.unwrap();
     let mut locked = status::lock(&mut transaction, job).await.unwrap();

@@ -1,9 +1,9 @@
 use reqwest::Method;
 use serde_json::json;
 
+use super::database::execute;
 use super::rows;
 use super::service::{Service, problem};
-use crate::support::database::execute;
 
 #[tokio::test]
 async fn clients_of_the_services_before_us_find_their_jobs() {

@@ -5,8 +5,8 @@ use tidewatch::ledger::schema::{self, SchemaVersion};
 use tidewatch::ledger::{Error, Ledger, Reader};
 use uuid::Uuid;
 
+use super::database::{Database, execute};
 use super::rows;
-use crate::support::database::{Database, execute};
 
 /// SQLSTATE of a refusal.
 async fn refusal(connection: &mut PgConnection, statement: &str) -> String {
@@ -194,8 +194,8 @@ async fn the_writer_has_rows_and_not_the_schema() {
 async fn logins_are_made_by_several_databases_at_once_and_again() {
     let (one, two) = tokio::join!(Database::migrated(), Database::migrated());
     for database in [&one, &two] {
-        let ledger = Ledger::connect(&database.url(), 2).await.unwrap();
-        let (first, second) = tokio::join!(roles::ensure(&ledger), roles::ensure(&ledger));
+        let ledger = database.ledger();
+        let (first, second) = tokio::join!(roles::ensure(ledger), roles::ensure(ledger));
         assert_eq!(
             (first.unwrap(), second.unwrap()),
             (Ensured::Done, Ensured::Done)
@@ -211,12 +211,12 @@ async fn what_the_migrating_login_may_not_do_is_handed_over_as_sql() {
     execute(&mut admin, &format!("CREATE ROLE {login} LOGIN"))
         .await
         .unwrap();
-    database
-        .on_server(&format!(
-            "ALTER DATABASE {} OWNER TO {login}",
-            database.name()
-        ))
-        .await;
+    execute(
+        &mut admin,
+        &format!("ALTER DATABASE {} OWNER TO {login}", database.name()),
+    )
+    .await
+    .unwrap();
     let ledger = Ledger::connect(&database.url_as(&login), 2).await.unwrap();
     schema::migrate(&ledger).await.unwrap();
     // This login owns everything here, so it may grant once the logins are there; passwords it may not set.
@@ -302,9 +302,9 @@ async fn a_schema_says_what_it_is_to_this_program() {
 #[tokio::test]
 async fn a_password_reaches_the_server_as_a_verifier_only() {
     let database = Database::migrated().await;
-    let ledger = Ledger::connect(&database.url(), 1).await.unwrap();
+    let ledger = database.ledger();
     for _ in 0..2 {
-        roles::set_password(&ledger, Role::Auditor, "correct horse")
+        roles::set_password(ledger, Role::Auditor, "correct horse")
             .await
             .unwrap();
     }
@@ -315,7 +315,7 @@ async fn a_password_reaches_the_server_as_a_verifier_only() {
             .unwrap();
     assert!(stored.starts_with("SCRAM-SHA-256$4096:"), "{stored}");
     for unusable in ["", "a\nb", "pässword"] {
-        let refused = roles::set_password(&ledger, Role::Auditor, unusable).await;
+        let refused = roles::set_password(ledger, Role::Auditor, unusable).await;
         assert!(matches!(refused, Err(Error::UnusablePassword { .. })));
     }
 }

@@ -2,9 +2,9 @@ use std::fs;
 
 use reqwest::Method;
 
+use super::database::execute;
 use super::rows;
 use super::service::{Service, TOKEN, problem};
-use crate::support::database::execute;
 
 #[tokio::test]
 async fn a_log_is_read_byte_for_byte_while_it_grows_and_after() {

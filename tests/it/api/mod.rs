@@ -1,5 +1,6 @@
 //! The API on a real database, under the login it has in production.
 
+mod database;
 mod jobs;
 mod legacy;
 mod logins;

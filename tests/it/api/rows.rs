@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use sqlx::PgConnection;
 use tidewatch::ids::{JobId, JobName};
 
-use crate::support::database::execute;
+use super::database::execute;
 
 pub(super) const CHAIN: u64 = 8996;
 pub(super) const CONTRACT: Address = Address::repeat_byte(0xc0);

@@ -12,8 +12,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::database::Database;
 use super::rows;
-use crate::support::database::Database;
 
 pub(super) const TOKEN: &str = "an-operators-token";
 

@@ -1,4 +1,4 @@
-use crate::support::database::Database;
+use super::database::Database;
 
 /// Views and tables that people read must say what they hold.
 #[tokio::test]

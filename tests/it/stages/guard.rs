@@ -451,6 +451,7 @@ fn a_volume_is_run_on_once() {
     let output = case.run("touch again");
     assert_eq!(output.status.code(), Some(125));
     assert!(!case.path("outputs/again").exists());
+    assert_eq!(case.message()["log"]["completeness"], "unverified");
     assert_eq!(case.log(), b"first\n");
     assert_eq!(
         std::fs::read(case.path("record/ending.json")).unwrap(),

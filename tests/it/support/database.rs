@@ -1,105 +1,80 @@
-use sqlx::{Connection, PgConnection};
-use tidewatch::ledger::{Ledger, roles, schema};
-use url::Url;
-use uuid::Uuid;
+//! A database of one's own on the test run's Postgres, with the migrations applied, dropped when the test ends.
 
-/// A database of a test's own on the server that TIDEWATCH_TEST_POSTGRES names; dropped with this value.
-#[derive(Debug)]
+use std::str::FromStr;
+use std::thread;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tidewatch::ledger::{Ledger, MIGRATIONS};
+
+/// An own, migrated database.
 pub(crate) struct Database {
-    server: Url,
+    /// The ledger in it, as its owner.
+    pub(crate) ledger: Ledger,
+    /// Its URL, for programs that connect by themselves.
+    pub(crate) url: String,
+    /// For looking into tables.
+    pub(crate) pool: PgPool,
+    server: PgConnectOptions,
     name: String,
 }
 
 impl Database {
-    /// A database without a schema.
-    pub(crate) async fn empty() -> Self {
-        let server = super::required("TIDEWATCH_TEST_POSTGRES");
-        let database = Self {
-            server: server.parse().unwrap(),
-            name: format!("tidewatch_test_{}", Uuid::new_v4().simple()),
-        };
-        database
-            .on_server(&format!("CREATE DATABASE {}", database.name))
-            .await;
+    /// Creates and migrates one.
+    pub(crate) async fn create() -> Self {
+        let database = Self::create_empty().await;
+        MIGRATIONS.run(&database.pool).await.unwrap();
         database
     }
 
-    /// A database as `tidewatch migrate` leaves it.
-    pub(crate) async fn migrated() -> Self {
-        let database = Self::empty().await;
-        let ledger = Ledger::connect(&database.url(), 2).await.unwrap();
-        schema::migrate(&ledger).await.unwrap();
-        assert_eq!(roles::ensure(&ledger).await.unwrap(), roles::Ensured::Done);
-        ledger.close().await;
-        database
-    }
-
-    /// Its name on the server.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// URL of the superuser's login.
-    pub(crate) fn url(&self) -> String {
-        let mut url = self.server.clone();
-        url.set_path(&self.name);
-        url.into()
-    }
-
-    /// URL of another login.
-    pub(crate) fn url_as(&self, login: &str) -> String {
-        let mut url = self.server.clone();
-        url.set_path(&self.name);
-        url.set_username(login).unwrap();
-        url.set_password(None).unwrap();
-        url.into()
-    }
-
-    /// A connection as the superuser.
-    pub(crate) async fn connect(&self) -> PgConnection {
-        PgConnection::connect(&self.url()).await.unwrap()
-    }
-
-    /// A connection under another login.
-    pub(crate) async fn connect_as(&self, login: &str) -> PgConnection {
-        PgConnection::connect(&self.url_as(login)).await.unwrap()
-    }
-
-    /// Runs one statement on the server, outside of this database.
-    pub(crate) async fn on_server(&self, statement: &str) {
-        let mut connection = PgConnection::connect(self.server.as_str()).await.unwrap();
-        execute(&mut connection, statement).await.unwrap();
+    /// Creates one without any table.
+    pub(crate) async fn create_empty() -> Self {
+        let mut url = url::Url::parse(&super::required("TIDEWATCH_TEST_POSTGRES")).unwrap();
+        let server = PgConnectOptions::from_str(url.as_str()).unwrap();
+        let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+        let mut connection = server.connect().await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(&mut connection)
+            .await
+            .unwrap();
         connection.close().await.unwrap();
+        url.set_path(&name);
+        let pool = PgPoolOptions::new()
+            .max_connections(10)
+            .connect(url.as_str())
+            .await
+            .unwrap();
+        Self {
+            ledger: Ledger::over(pool.clone()),
+            url: url.into(),
+            pool,
+            server,
+            name,
+        }
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());
-        // Dropping cannot wait on the test's own runtime, which may be single-threaded.
-        let dropping = std::thread::spawn(move || {
+        // A thread of its own, since this may run inside a runtime, where one cannot wait for another.
+        let dropped = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let mut connection = PgConnection::connect(server.as_str()).await.unwrap();
+                let mut connection = server.connect().await.unwrap();
                 let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                execute(&mut connection, &statement).await.unwrap();
+                sqlx::query(AssertSqlSafe(statement))
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
             });
-        });
-        // A database that could not be dropped is left over; the test's own result is what matters.
-        drop(dropping.join());
+        })
+        .join();
+        if dropped.is_err() && !thread::panicking() {
+            panic!("the database of a test could not be dropped");
+        }
     }
-}
-
-/// Runs a statement, or several, without parameters.
-pub(crate) async fn execute(
-    connection: &mut PgConnection,
-    statement: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
-        .execute(connection)
-        .await
-        .map(|_| ())
 }

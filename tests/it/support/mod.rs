@@ -30,9 +30,14 @@ pub(crate) fn cache() -> PathBuf {
 }
 
 /// A variable that `tests/run` sets.
-#[expect(clippy::disallowed_methods, reason = "tests find their parts in the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests find their parts in the environment"
+)]
 pub(crate) fn required(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: start the tests by tests/run, which makes what they need"))
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: start the tests by tests/run, which makes what they need")
+    })
 }
 
 /// Asks again and again until there is an answer, and fails with `what` if there is none in time.
@@ -46,7 +51,10 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(Instant::now() < deadline, "within {patience:?} it did not come true that {what}");
+        assert!(
+            Instant::now() < deadline,
+            "within {patience:?} it did not come true that {what}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -55,12 +55,25 @@ fn started_algorithm(line: &str, socket: &str, namespace: &str) -> Option<String
     let event: Value = serde_json::from_str(event).ok()?;
     let container = event["container_id"].as_str()?;
     let info = Command::new("ctr")
-        .args(["-a", socket, "-n", "k8s.io", "containers", "info", container])
+        .args([
+            "-a",
+            socket,
+            "-n",
+            "k8s.io",
+            "containers",
+            "info",
+            container,
+        ])
         .output()
         .ok()?;
     let info: Value = serde_json::from_slice(&info.stdout).ok()?;
     let labels = &info["Labels"];
     (labels["io.kubernetes.container.name"] == "algorithm"
         && labels["io.kubernetes.pod.namespace"] == namespace)
-        .then(|| labels["io.kubernetes.pod.uid"].as_str().unwrap_or_default().to_owned())
+        .then(|| {
+            labels["io.kubernetes.pod.uid"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
 }

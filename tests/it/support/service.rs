@@ -21,13 +21,21 @@ pub(crate) struct Service {
 
 impl Service {
     /// Starts it with exactly these variables, and waits until its API is ready.
-    pub(crate) async fn start(variables: &[(String, String)], directory: &Path, name: &str) -> Self {
+    pub(crate) async fn start(
+        variables: &[(String, String)],
+        directory: &Path,
+        name: &str,
+    ) -> Self {
         let service = Self::spawn(variables, directory, name);
         let ready = format!("{}/readyz", service.api);
-        eventually("the service's API is ready", Duration::from_secs(60), || async {
-            let answer = reqwest::get(&ready).await.ok()?;
-            answer.status().is_success().then_some(())
-        })
+        eventually(
+            "the service's API is ready",
+            Duration::from_secs(60),
+            || async {
+                let answer = reqwest::get(&ready).await.ok()?;
+                answer.status().is_success().then_some(())
+            },
+        )
         .await;
         service
     }
@@ -36,7 +44,11 @@ impl Service {
     pub(crate) fn spawn(variables: &[(String, String)], directory: &Path, name: &str) -> Self {
         let log = directory.join(format!("{name}.log"));
         let listen = free_address();
-        let output = File::options().create(true).append(true).open(&log).unwrap();
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
         let child = Command::new(TIDEWATCH)
             .arg("run")
             .env_clear()
@@ -51,20 +63,35 @@ impl Service {
             .stderr(output)
             .spawn()
             .unwrap();
-        Self { child, log, api: format!("http://{listen}") }
+        Self {
+            child,
+            log,
+            api: format!("http://{listen}"),
+        }
     }
 
     /// Kills it as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
-        assert_eq!(status.signal(), Some(9), "the service had ended by itself: {}", self.log());
+        assert_eq!(
+            status.signal(),
+            Some(9),
+            "the service had ended by itself: {}",
+            self.log()
+        );
     }
 
     /// Asks it to stop and answers its exit code; fails if it takes longer than its own bound.
     pub(crate) async fn terminate(&mut self) -> i32 {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         self.wait().await
     }
 

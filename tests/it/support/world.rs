@@ -12,15 +12,15 @@ use tempfile::TempDir;
 use tidewatch::ids::{AgreementId, Did};
 use tidewatch::keeper::purchase::{self, Order, Purchase};
 use tidewatch::ledger::database::create_login;
-use tidewatch::ledger::roles::Role;
+use tidewatch::ledger::roles::{self, Ensured, Role};
 
 use super::cluster::Namespace;
 use super::database::Database;
 use super::eventually;
 use super::keeper::Chain;
-use super::{random_hash, required};
 use super::runtime::AlgorithmStarts;
 use super::service::Service;
+use super::{random_hash, required};
 
 /// What the publisher's file holds; the tests' algorithms compute on it.
 pub(crate) const DATA: &str = "city,litres\nFaro,12\nNazare,30\nSines,58\n";
@@ -51,25 +51,47 @@ impl World {
     /// A world whose service may act as soon as a block is final.
     pub(crate) async fn start() -> Self {
         let chain = Chain::start().await;
-        let database = Database::migrated().await;
+        let database = Database::create().await;
+        assert_eq!(
+            roles::ensure(&database.ledger).await.unwrap(),
+            Ensured::Done
+        );
         let namespace = Namespace::create().await;
         let starts = AlgorithmStarts::listen(&namespace.name);
         let directory = tempfile::tempdir().unwrap();
         let store = bucket(&namespace);
-        store.put(&Key::from("input.csv"), DATA.into()).await.unwrap();
+        store
+            .put(&Key::from("input.csv"), DATA.into())
+            .await
+            .unwrap();
         let did = register_asset(&chain).await;
-        let tokens = purchase::mint(&chain.deployment.contracts, chain.consumer.address(), U256::from(1000));
+        let tokens = purchase::mint(
+            &chain.deployment.contracts,
+            chain.consumer.address(),
+            U256::from(1000),
+        );
         chain.owner.send(tokens).await.unwrap();
         let path = |name: &str| directory.path().join(name);
-        let input = format!("{}/{}/input.csv", required("TIDEWATCH_TEST_S3"), namespace.name);
+        let input = format!(
+            "{}/{}/input.csv",
+            required("TIDEWATCH_TEST_S3"),
+            namespace.name
+        );
         let catalog = catalog(did, &input, &chain.provider.address().to_string());
-        std::fs::write(path("catalog.yaml"), serde_json::to_string_pretty(&catalog).unwrap()).unwrap();
+        std::fs::write(
+            path("catalog.yaml"),
+            serde_json::to_string_pretty(&catalog).unwrap(),
+        )
+        .unwrap();
         std::fs::write(path("keeper.yaml"), chain.deployment.to_yaml().unwrap()).unwrap();
         std::fs::write(path("token"), TOKEN).unwrap();
         let text = |name: &str| path(name).to_str().unwrap().to_owned();
         let variables = [
             ("DATABASE_URL", login(&database, Role::Writer).await),
-            ("TIDEWATCH_API_DATABASE_URL", login(&database, Role::Reader).await),
+            (
+                "TIDEWATCH_API_DATABASE_URL",
+                login(&database, Role::Reader).await,
+            ),
             ("TIDEWATCH_RPC_URLS", chain.node.url().to_string()),
             ("TIDEWATCH_KEEPER", text("keeper.yaml")),
             ("TIDEWATCH_CATALOG", text("catalog.yaml")),
@@ -77,11 +99,25 @@ impl World {
             ("KUBECONFIG", required("KUBECONFIG")),
             ("TIDEWATCH_NAMESPACE", namespace.name.clone()),
             ("TIDEWATCH_IMAGE", required("TIDEWATCH_IMAGE")),
-            ("TIDEWATCH_RESULTS_URL", format!("s3://{}/out", namespace.name)),
+            (
+                "TIDEWATCH_RESULTS_URL",
+                format!("s3://{}/out", namespace.name),
+            ),
             ("TIDEWATCH_RESULTS_SECRET", "results".to_owned()),
         ];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Self { chain, database, namespace, did, starts, store, directory, variables }
+        let variables = variables
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec();
+        Self {
+            chain,
+            database,
+            namespace,
+            did,
+            starts,
+            store,
+            directory,
+            variables,
+        }
     }
 
     /// Sets a variable for the services started from now on.
@@ -121,10 +157,14 @@ impl World {
         };
         let purchase = Purchase::new(&chain.deployment, order);
         if let Some(document) = workflow {
-            let value = format!("data:application/json,{}", percent_encoded(&document.to_string()));
+            let value = format!(
+                "data:application/json,{}",
+                percent_encoded(&document.to_string())
+            );
             let registered = Did(order.agreement.0);
             let checksum = keccak256(document.to_string());
-            let call = purchase::register_did(contracts, registered, checksum, &[], value.as_bytes());
+            let call =
+                purchase::register_did(contracts, registered, checksum, &[], value.as_bytes());
             chain.consumer.send(call).await.unwrap();
         }
         chain.consumer.send(purchase.create()).await.unwrap();
@@ -148,10 +188,17 @@ impl World {
     }
 
     /// The jobs of an agreement, as the API tells them.
-    pub(crate) async fn jobs(&self, service: &Service, agreement: impl std::fmt::Display) -> Vec<Value> {
+    pub(crate) async fn jobs(
+        &self,
+        service: &Service,
+        agreement: impl std::fmt::Display,
+    ) -> Vec<Value> {
         let url = format!("{}/v1/jobs?agreementId={agreement}", service.api);
         let body: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
-        body["jobs"].as_array().unwrap_or_else(|| panic!("no list of jobs: {body}")).clone()
+        body["jobs"]
+            .as_array()
+            .unwrap_or_else(|| panic!("no list of jobs: {body}"))
+            .clone()
     }
 
     /// Mines blocks one by one until the agreement's one job satisfies `wanted`, and answers that job.
@@ -162,19 +209,28 @@ impl World {
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
         let agreement = agreement.to_string();
-        eventually("the job is as awaited", Duration::from_secs(120), || async {
-            self.chain.node.mine(1).await;
-            let jobs = self.jobs(service, &agreement).await;
-            assert!(jobs.len() < 2, "one condition has one job: {jobs:?}");
-            let job = jobs.into_iter().next()?;
-            wanted(&job).then_some(job)
-        })
+        eventually(
+            "the job is as awaited",
+            Duration::from_secs(120),
+            || async {
+                self.chain.node.mine(1).await;
+                let jobs = self.jobs(service, &agreement).await;
+                assert!(jobs.len() < 2, "one condition has one job: {jobs:?}");
+                let job = jobs.into_iter().next()?;
+                wanted(&job).then_some(job)
+            },
+        )
         .await
     }
 
     /// A job once it is finished.
-    pub(crate) async fn finished(&self, service: &Service, agreement: impl std::fmt::Display) -> Value {
-        self.job_when(service, agreement, |job| job["phase"] == "finished").await
+    pub(crate) async fn finished(
+        &self,
+        service: &Service,
+        agreement: impl std::fmt::Display,
+    ) -> Value {
+        self.job_when(service, agreement, |job| job["phase"] == "finished")
+            .await
     }
 
     /// What kubectl answers about the namespace, as an operator would ask it.
@@ -188,21 +244,31 @@ impl World {
             .output()
             .await
             .unwrap();
-        assert!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "kubectl {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// The hash of a job's manifest as the ledger has it.
     pub(crate) async fn manifest_sha256(&self, job: &str) -> Vec<u8> {
         let hash = "SELECT r.manifest_sha256 FROM ledger.results r JOIN ledger.jobs j ON j.id = r.job_id WHERE j.name = $1";
-        let mut connection = self.database.connect().await;
-        sqlx::query_scalar(hash).bind(job).fetch_one(&mut connection).await.unwrap()
+        sqlx::query_scalar(hash)
+            .bind(job)
+            .fetch_one(&self.database.pool)
+            .await
+            .unwrap()
     }
 
     /// How many logs are tombstones.
     pub(crate) async fn tombstones(&self) -> i64 {
         let count = "SELECT count(*) FROM ledger.logs WHERE NOT canonical";
-        sqlx::query_scalar(count).fetch_one(&mut self.database.connect().await).await.unwrap()
+        sqlx::query_scalar(count)
+            .fetch_one(&self.database.pool)
+            .await
+            .unwrap()
     }
 
     /// One path of the API, with the operators' token.
@@ -235,7 +301,10 @@ pub(crate) fn workflow(did: Did, shell: &str) -> Value {
 }
 
 fn catalog(did: Did, input: &str, payee: &str) -> Value {
-    let checksum = format!("sha256:{}", alloy::hex::encode(<sha2::Sha256 as sha2::Digest>::digest(DATA)));
+    let checksum = format!(
+        "sha256:{}",
+        alloy::hex::encode(<sha2::Sha256 as sha2::Digest>::digest(DATA))
+    );
     json!({
         "schemaVersion": 1,
         "policy": {
@@ -269,14 +338,23 @@ fn bucket(namespace: &Namespace) -> AmazonS3 {
 
 /// A login of this database alone: roles are the server's, which all tests share.
 async fn login(database: &Database, role: Role) -> String {
-    let name = format!("{}_{role}", database.name());
-    create_login(&database.url(), &name, "test", role).await.unwrap()
+    let own = database.url.rsplit('/').next().unwrap();
+    let name = format!("{own}_{role}");
+    create_login(&database.url, &name, "test", role)
+        .await
+        .unwrap()
 }
 
 /// An asset of the provider's.
 pub(crate) async fn register_asset(chain: &Chain) -> Did {
     let did = Did(random_hash());
-    let call = purchase::register_did(&chain.deployment.contracts, did, B256::ZERO, &[], b"https://example.org/ddo");
+    let call = purchase::register_did(
+        &chain.deployment.contracts,
+        did,
+        B256::ZERO,
+        &[],
+        b"https://example.org/ddo",
+    );
     chain.provider.send(call).await.unwrap();
     did
 }

@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use tidewatch::ledger::leases::{self, Lease};
+use tidewatch::ledger::{self, Error};
+
+use super::bench::{Bench, Job};
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn take(bench: &Bench, job: &Job) -> Option<Lease> {
+    let mut transaction = bench.ledger.begin().await.unwrap();
+    let taken = leases::take(&mut transaction, &[job.id.0], "tester", LONG)
+        .await
+        .unwrap();
+    ledger::commit(transaction).await.unwrap();
+    taken.into_iter().next()
+}
+
+fn is_conflict<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Conflict { .. }))
+}
+
+#[tokio::test]
+async fn a_lease_is_one_holders_until_it_runs_out_and_then_its_token_is_worth_nothing() {
+    let bench = Bench::new().await;
+    let job = bench.queue(1).await;
+    let first = take(&bench, &job).await.unwrap();
+    assert!(take(&bench, &job).await.is_none(), "held");
+
+    bench.let_time_pass().await;
+    let second = take(&bench, &job).await.unwrap();
+    assert_ne!(first.token, second.token);
+    assert_eq!(
+        bench.column(&job, "lease_failures").await.unwrap(),
+        "1",
+        "a holder that died counts"
+    );
+
+    let mut connection = bench.ledger.acquire().await.unwrap();
+    assert!(is_conflict(
+        leases::renew(&mut connection, &first, LONG).await
+    ));
+    assert!(is_conflict(leases::fail(&mut connection, &first).await));
+    assert!(is_conflict(leases::release(&mut connection, &first).await));
+    assert!(is_conflict(
+        leases::yield_for(&mut connection, &first, LONG).await
+    ));
+    let mut transaction = bench.ledger.begin().await.unwrap();
+    assert!(is_conflict(leases::confirm(&mut transaction, &first).await));
+    drop(transaction);
+
+    let renewed = leases::renew(&mut connection, &second, LONG * 2)
+        .await
+        .unwrap();
+    assert!(renewed.ends > second.ends);
+    leases::release(&mut connection, &second).await.unwrap();
+    assert_eq!(bench.column(&job, "lease_failures").await.unwrap(), "0");
+    assert!(take(&bench, &job).await.is_some());
+}
+
+#[tokio::test]
+async fn a_failed_step_waits_with_growing_delay() {
+    let bench = Bench::new().await;
+    let job = bench.queue(1).await;
+    let mut delays = Vec::new();
+    for _ in 0..8 {
+        let lease = take(&bench, &job).await.unwrap();
+        let mut connection = bench.ledger.acquire().await.unwrap();
+        leases::fail(&mut connection, &lease).await.unwrap();
+        let delay = bench
+            .column(
+                &job,
+                "round(extract(epoch FROM not_before - clock_timestamp()))",
+            )
+            .await;
+        delays.push(delay.unwrap().parse::<f64>().unwrap());
+        bench.let_time_pass().await;
+    }
+    assert_eq!(delays, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
+}
+
+#[tokio::test]
+async fn what_is_append_only_cannot_be_changed_even_by_its_writer() {
+    let bench = Bench::new().await;
+    bench.queue(1).await;
+    for statement in [
+        "UPDATE ledger.transitions SET worker = 'somebody'",
+        "DELETE FROM ledger.transitions",
+        "TRUNCATE ledger.transitions",
+        "UPDATE ledger.job_specs SET body = ''",
+        "DELETE FROM ledger.jobs",
+    ] {
+        let refused = sqlx::query(statement)
+            .execute(&bench.pool)
+            .await
+            .unwrap_err();
+        let code = refused
+            .as_database_error()
+            .unwrap()
+            .code()
+            .unwrap()
+            .into_owned();
+        assert!(
+            ["23001", "0A000"].contains(&code.as_str()),
+            "{statement}: {refused}"
+        );
+    }
+}
