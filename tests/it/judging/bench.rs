@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::PgPool;
 use tidewatch::chain::Provider;
 use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt};
 use tidewatch::ids::{AgreementId, DeploymentId, Did};
@@ -65,13 +65,8 @@ pub(crate) struct Job {
 impl Bench {
     /// Follows a chain on which things may have happened already.
     pub(crate) async fn on(chain: Chain, rules: Rules) -> Self {
-        let database = Database::migrated().await;
-        let pool = PgPoolOptions::new()
-            .max_connections(10)
-            .connect(&database.url())
-            .await
-            .unwrap();
-        let ledger = Ledger::over(pool.clone());
+        let database = Database::create().await;
+        let (pool, ledger) = (database.pool.clone(), database.ledger.clone());
         let deployment = &chain.deployment;
         let following = Following {
             chain_id: deployment.chain_id,
