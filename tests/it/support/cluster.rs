@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Pod, Secret, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Pod, Secret};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
-use kube::core::NamespaceResourceScope;
+use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use kube::{Client, Config, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +18,7 @@ use tidewatch::operator::{self, Operator};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Longest wait for anything of a cluster.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What the environment says, which `tests/run` sets.
 #[expect(
@@ -43,6 +43,11 @@ impl Namespace {
         // The other tests of this process do the same; one of them is first.
         rustls::crypto::ring::default_provider()
             .install_default()
+            .ok();
+        tracing_subscriber::fmt()
+            .with_env_filter("tidewatch=debug,kube=warn")
+            .with_test_writer()
+            .try_init()
             .ok();
         required("KUBECONFIG");
         let client = Client::try_default().await.unwrap();
@@ -76,7 +81,7 @@ impl Namespace {
     /// A client with the rights of a role of `deploy/service-accounts.yaml`.
     pub(crate) async fn client_as(&self, role: &str) -> Client {
         let mut config = Config::infer().await.unwrap();
-        let account = format!("system:serviceaccount:{}:{role}", self.name);
+        let account = format!("system:serviceaccount:tidewatch-system:{role}");
         config.auth_info.impersonate = Some(account);
         Client::try_from(config).unwrap()
     }
@@ -104,7 +109,8 @@ impl Namespace {
             namespace: self.name.clone(),
         };
         let operator = Operator::new(self.client_as("operator").await, settings);
-        tokio::spawn(operator.run(stop.clone()));
+        let run = operator.run(stop.clone());
+        tokio::spawn(async move { run.await.expect("an operator that goes on") });
         stop.drop_guard()
     }
 
@@ -148,20 +154,20 @@ impl Namespace {
         found.unwrap_or_else(|_| panic!("{what} did not come in {PATIENCE:?}"))
     }
 
+    /// The roles of `deploy/`, for the same accounts, but in this namespace.
     async fn give_rights(&self) {
         let text = include_str!("../../../deploy/service-accounts.yaml");
         let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).unwrap();
         for mut document in documents {
-            document["metadata"]["namespace"] = json!(self.name);
-            match document["kind"].as_str() {
-                Some("ServiceAccount") => self.make::<ServiceAccount>(document).await,
-                Some("Role") => self.make::<Role>(document).await,
-                Some("RoleBinding") => {
-                    for subject in document["subjects"].as_array_mut().unwrap() {
-                        subject["namespace"] = json!(self.name);
-                    }
-                    self.make::<RoleBinding>(document).await;
-                }
+            let kind = document["kind"].as_str().unwrap().to_owned();
+            if !kind.starts_with("Cluster") {
+                document["metadata"]["namespace"] = json!(self.name);
+            }
+            match kind.as_str() {
+                "Role" => self.make::<Role>(document).await,
+                "RoleBinding" => self.make::<RoleBinding>(document).await,
+                "ClusterRole" => apply::<ClusterRole>(&self.client, document).await,
+                "ClusterRoleBinding" => apply::<ClusterRoleBinding>(&self.client, document).await,
                 _ => {}
             }
         }
@@ -264,12 +270,8 @@ async fn dump(client: &Client, namespace: &str) {
 
 /// Installs the custom resource. Many tests do at once, and it is the same for all.
 async fn install(client: &Client) {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let definition = definition();
-    let name = definition.name_any();
-    let patch = Patch::Apply(&definition);
-    let apply = PatchParams::apply("tidewatch-tests").force();
-    definitions.patch(&name, &apply, &patch).await.unwrap();
+    let definition = serde_json::to_value(definition()).unwrap();
+    apply::<CustomResourceDefinition>(client, definition).await;
     let workflows: Api<ComputeWorkflow> = Api::all(client.clone());
     for _ in 0..100 {
         if workflows
@@ -282,4 +284,16 @@ async fn install(client: &Client) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("the cluster does not serve ComputeWorkflow");
+}
+
+async fn apply<K>(client: &Client, document: serde_json::Value)
+where
+    K: Resource<Scope = ClusterResourceScope, DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned,
+{
+    let objects: Api<K> = Api::all(client.clone());
+    let name = document["metadata"]["name"].as_str().unwrap().to_owned();
+    let ours = PatchParams::apply("tidewatch-tests").force();
+    let patch = Patch::Apply(document);
+    objects.patch(&name, &ours, &patch).await.unwrap();
 }
