@@ -10,6 +10,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use kube::{Client, Config, Resource, ResourceExt};
+use object_store::ObjectStoreExt;
+use object_store::aws::AmazonS3Builder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -116,14 +118,19 @@ impl Namespace {
 
     /// An object that was published, from the S3 server itself.
     pub(crate) async fn published(&self, key: &str) -> Vec<u8> {
-        let url = format!(
-            "{}/{}/out/{key}",
-            required("TIDEWATCH_TEST_S3"),
-            self.bucket
-        );
-        let answer = reqwest::get(&url).await.unwrap();
-        assert!(answer.status().is_success(), "{url}: {}", answer.status());
-        answer.bytes().await.unwrap().to_vec()
+        let store = AmazonS3Builder::new()
+            .with_endpoint(required("TIDEWATCH_TEST_S3"))
+            .with_allow_http(true)
+            .with_region("us-east-1")
+            .with_access_key_id("test")
+            .with_secret_access_key("test")
+            .with_bucket_name(&self.bucket)
+            .build()
+            .unwrap();
+        let key = format!("out/{key}");
+        let object = store.get(&key.as_str().into()).await;
+        let object = object.unwrap_or_else(|error| panic!("{key}: {error}"));
+        object.bytes().await.unwrap().to_vec()
     }
 
     /// Deletes an object, as `kubectl delete` would.
