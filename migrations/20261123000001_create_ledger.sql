@@ -201,6 +201,7 @@ CREATE TABLE job_state (
     outcome          text CHECK (outcome IN ('succeeded', 'failed', 'timed_out', 'stopped', 'refused', 'withdrawn', 'skipped', 'lost')),
     reason           text,
     attempt          integer NOT NULL DEFAULT 0 CHECK (attempt >= 0),
+    started_attempt  integer NOT NULL DEFAULT 0 CHECK (started_attempt >= 0),
     block_number     bigint NOT NULL,
     block_hash       hash32 NOT NULL,
     log_id           bigint NOT NULL REFERENCES logs,
@@ -230,6 +231,7 @@ CREATE TABLE job_state (
 CREATE INDEX job_state_open ON job_state (deployment_id, phase, job_id) WHERE NOT removed;
 CREATE UNIQUE INDEX job_state_run_as ON job_state (run_as) WHERE run_as IS NOT NULL AND NOT removed;
 COMMENT ON TABLE job_state IS 'What changes of a job: narrow, so that updates stay cheap. Moved only together with a transition. Written by: judge (until queued), resolver, dispatcher, observer, collector, reaper.';
+COMMENT ON COLUMN job_state.started_attempt IS 'The attempt whose start the engine has acknowledged. Smaller than attempt: the dispatcher must ask for the start again.';
 COMMENT ON COLUMN job_state.block_number IS 'The block of the Fulfilled log that the job is anchored in now.';
 COMMENT ON COLUMN job_state.block_canonical IS 'Whether that block is on the chain; it stands beside the phase, which an orphaned job keeps.';
 COMMENT ON COLUMN job_state.owed_block IS 'Block from which the job is owed: of the event, or of the payment when that came later.';

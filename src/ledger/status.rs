@@ -128,6 +128,8 @@ async fn append(
     };
     let hash = transition.hash();
     let attempt = i32::try_from(status.attempt).map_err(Error::unreadable("job_state"))?;
+    // A job that leaves its end, since it is judged or tried again, is in the scheduler's queues again.
+    let is_over = matches!(status.phase, Phase::AwaitingReview | Phase::Finished);
     let (phase, outcome, reason) = (
         status.phase.as_str(),
         status.outcome.map(Outcome::as_str),
@@ -156,7 +158,8 @@ async fn append(
         "UPDATE ledger.job_state
          SET phase = $2, outcome = $3, reason = $4, attempt = $5, last_transition = $6, last_hash = $7,
              started_at = CASE WHEN $8 THEN coalesce(started_at, $9) ELSE started_at END,
-             finished_at = CASE WHEN $3::text IS NULL THEN NULL ELSE $9 END
+             finished_at = CASE WHEN $3::text IS NULL THEN NULL ELSE $9 END,
+             released = released AND $10, removed = removed AND $10
          WHERE job_id = $1",
         locked.job.0,
         phase,
@@ -166,7 +169,8 @@ async fn append(
         number,
         hash.as_slice(),
         status.phase.is_live(),
-        at
+        at,
+        is_over
     )
     .execute(&mut *connection)
     .await

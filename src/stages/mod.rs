@@ -30,12 +30,15 @@
 //! |---|---|---|
 //! | configure | 0; 31 inputs; 32 algorithm; 42 disk | [`Ending::Configure`], with a reason unless 0 |
 //! | install-guard | 0; 1, with a sentence on stderr | none |
-//! | guard | the algorithm's own (128 + signal); 42 when the guard ended it for time or disk; 127 no `/bin/sh`; 126 it could not be executed; 125 the guard refused to run it | [`Ending::Algorithm`]; its `reason` alone tells the guard's decisions from an algorithm that exits with the same number |
+//! | guard | the algorithm's own (128 + signal, also when the kernel killed it for memory); 42 when the guard ended it for time or disk; 127 no `/bin/sh`; 126 it could not be executed; 125 the guard refused to run it | [`Ending::Algorithm`]; its `reason` alone tells the guard's decisions from an algorithm that exits with the same number |
 //! | publish | 0; 61 | [`Ending::Publish`] |
 //!
 //! The guard ends the algorithm itself after `--seconds`, so the pod's deadline should leave it half a minute more. On SIGTERM it
 //! passes the signal on, kills everything three seconds later and completes the record: `terminationGracePeriodSeconds` of 10
 //! or more leaves it the time. A record directory that holds a log already is never used again (125): one volume, one run.
+//!
+//! Layout: `plan.rs` the plans and endings, `ending.rs` how an ending is written, `configure/`, `install.rs`, `guard/`, `publish/`.
+//! They are one room since the volume is their only wire; each has its own errors, which know exit code and reason.
 //!
 //! `publish` prints the job log's bytes on its standard output and nothing else anywhere, so that its container log is the record.
 

@@ -7,5 +7,14 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+mod api;
+mod architecture;
+mod crash;
+mod decoding;
+mod end_to_end;
+mod equipment;
+mod keeper;
+mod lifecycle;
 mod operator;
+mod stages;
 mod support;

@@ -328,12 +328,7 @@ fn client(ca_file: Option<&Path>) -> Result<Client, Error> {
 /// Follows redirects that keep the scheme or go from http to https. The client itself drops credentials at another origin.
 fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let from = attempt.previous().last().map(Url::scheme);
-    let safe = match (from, attempt.url().scheme()) {
-        (Some(from), to) if from == to => true,
-        (Some("http"), "https") => true,
-        _ => false,
-    };
-    if !safe {
+    if !from.is_some_and(|from| is_no_weaker(from, attempt.url().scheme())) {
         attempt.error("a redirect to a weaker scheme")
     } else if attempt.previous().len() > REDIRECTS {
         attempt.error("too many redirects")
@@ -342,9 +337,22 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     }
 }
 
+fn is_no_weaker(from: &str, to: &str) -> bool {
+    matches!((from, to), ("http", "http" | "https") | ("https", "https"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn redirects_never_lose_encryption() {
+        assert!(is_no_weaker("http", "http"));
+        assert!(is_no_weaker("http", "https"));
+        assert!(is_no_weaker("https", "https"));
+        assert!(!is_no_weaker("https", "http"));
+        assert!(!is_no_weaker("http", "ftp"));
+    }
 
     #[test]
     fn only_what_can_be_checked_is_resumed() {

@@ -40,7 +40,7 @@ pub use arguments::Arguments;
 pub use error::Error;
 
 use super::Ending;
-use crate::engine::LogSummary;
+use crate::engine::{Completeness, LogSummary};
 use crate::jobs::Reason;
 pub(super) use record::{empty as empty_log, hash_file};
 
@@ -79,7 +79,12 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let code = execute(&arguments).unwrap_or_else(|error| {
         say(&error);
-        let ending = never_ran(error.reason(), record::empty());
+        let mut log = record::empty();
+        if matches!(error, Error::AlreadyRan(_)) {
+            // There is a log, and it is not this run's to speak for.
+            log.completeness = Completeness::Unverified;
+        }
+        let ending = never_ran(error.reason(), log);
         if let Err(error) = ending.write(&arguments.message) {
             say(&Error::message(&arguments.message, error));
         }

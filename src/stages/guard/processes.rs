@@ -64,11 +64,11 @@ impl Reaper {
         true
     }
 
-    /// Sends a signal to the algorithm's process group, if the algorithm is not reaped yet: afterwards the number may be
-    /// somebody else's.
+    /// Sends a signal to the algorithm's first process, as a container runtime would, if it is not reaped yet: afterwards the
+    /// number may be somebody else's.
     pub(super) fn signal(&self, signal: Signal) {
         if self.status.is_none() {
-            gone_is_fine(rustix::process::kill_process_group(self.algorithm, signal));
+            gone_is_fine(rustix::process::kill_process(self.algorithm, signal));
         }
     }
 }

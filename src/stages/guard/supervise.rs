@@ -20,8 +20,9 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// How often limits and orphans are looked at while nothing is printed.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long the rest of the output may take once the algorithm is gone.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long the rest of the output may take once the algorithm is gone: it is in memory or in a pipe, so only a reader of our own
+/// output that is stuck takes longer.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// Between two looks at pipes that somebody still holds.
 const PAUSE: Duration = Duration::from_millis(2);

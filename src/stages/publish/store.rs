@@ -16,7 +16,8 @@ use url::Url;
 use super::Options;
 use super::error::Error;
 
-/// Times of one request with its retries, and of one attempt.
+/// How often a request is repeated; times of one request with its repetitions, and of one of them.
+const RETRIES: usize = 6;
 const RETRY_FOR: Duration = Duration::from_secs(120);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -136,6 +137,7 @@ fn s3(url: &Url, options: &Options) -> Result<impl ObjectStore, Error> {
         }
     }
     let retry = RetryConfig {
+        max_retries: RETRIES,
         retry_timeout: RETRY_FOR,
         ..RetryConfig::default()
     };

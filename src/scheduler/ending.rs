@@ -1,0 +1,155 @@
+//! The end of a job in the ledger: log, results, attempt and status, in one transaction.
+
+use alloy::primitives::B256;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::Error;
+use super::moves::{end_of, passed};
+use crate::engine::{Completeness, LogSummary, Observation, Published};
+use crate::jobs::{Outcome, Phase, Reason, Status};
+use crate::ledger::job_logs::{self, LogKey};
+use crate::ledger::status::Locked;
+use crate::ledger::{Transaction, attempts, results, status};
+
+/// What the ledger keeps of the algorithm's log when a job ends.
+#[derive(Clone, Debug)]
+pub(super) enum FinalLog {
+    /// The record, checked against its summary: it replaces the preview.
+    Record(Bytes, LogSummary),
+    /// The preview as it is, of which only that much is known.
+    Preview(Completeness),
+}
+
+impl FinalLog {
+    /// The record, if it is the one that was announced.
+    pub(super) fn checked(record: Bytes, announced: LogSummary) -> Option<Self> {
+        let same = record.len() as u64 == announced.bytes
+            && B256::from_slice(&Sha256::digest(&record)) == announced.sha256;
+        same.then_some(Self::Record(record, announced))
+    }
+
+    /// What a preview is worth without a record. Without any byte it is the whole log if the algorithm never started; filled to
+    /// the limit it is what the record would have been; otherwise something may be missing.
+    pub(super) fn of_preview(bytes: u64, limit: u64, algorithm_started: bool) -> Self {
+        Self::Preview(match bytes {
+            0 if !algorithm_started => Completeness::Complete,
+            bytes if bytes >= limit => Completeness::Truncated,
+            _ => Completeness::Gap,
+        })
+    }
+}
+
+/// Brings a job whose workflow was seen to end to its end, with everything that must be in the ledger before the engine may
+/// forget it. A job that is no longer live, or of another attempt, is left as it is: somebody else ended it.
+///
+/// # Errors
+/// [`Error::NothingPublished`] for a success without results; database errors.
+pub(super) async fn record_end(
+    transaction: &mut Transaction,
+    locked: &mut Locked,
+    seen: &Observation,
+    review: bool,
+    log: &FinalLog,
+    worker: &'static str,
+) -> Result<(), Error> {
+    let (job, attempt) = (locked.job, seen.attempt);
+    let Some(end) = end_of(seen) else {
+        return Ok(());
+    };
+    if !locked.status.phase.is_live() || locked.status.attempt != attempt {
+        return Ok(());
+    }
+    if end.outcome == Some(Outcome::Succeeded) && seen.published.is_none() {
+        return Err(Error::NothingPublished {
+            job: locked.name.clone(),
+        });
+    }
+    keep_log(transaction, LogKey::algorithm(job, attempt), log).await?;
+    if let Some(published) = &seen.published {
+        results::record(transaction, job, attempt, published).await?;
+    }
+    attempts::observe(transaction, job, attempt, &seen.stages, true).await?;
+    for step in passed(locked.status, seen) {
+        status::advance(transaction, locked, step, worker).await?;
+    }
+    let end = if review && seen.published.as_ref().is_some_and(holds_something) {
+        Status::of_phase(Phase::AwaitingReview, attempt)
+    } else {
+        end
+    };
+    status::advance(transaction, locked, end, worker).await?;
+    Ok(())
+}
+
+/// Whether there is anything to review: without a result and without a word of the algorithm there is not.
+fn holds_something(published: &Published) -> bool {
+    published.files > 0 || published.log.bytes > 0
+}
+
+/// Ends a job whose workflow is gone. What was copied of its log is all there will ever be.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn record_loss(
+    transaction: &mut Transaction,
+    locked: &mut Locked,
+    worker: &'static str,
+) -> Result<(), Error> {
+    let Status { phase, attempt, .. } = locked.status;
+    if attempt > 0 {
+        let key = LogKey::algorithm(locked.job, attempt);
+        keep_log(transaction, key, &FinalLog::Preview(Completeness::Gap)).await?;
+        attempts::close(transaction, locked.job, attempt).await?;
+    }
+    tracing::warn!(job = %locked.name, %phase, attempt, "the workflow of {} is gone: the job is lost", locked.name);
+    let lost = Status::finished(Outcome::Lost, Some(Reason::WorkflowMissing), attempt);
+    status::advance(transaction, locked, lost, worker).await?;
+    Ok(())
+}
+
+async fn keep_log(transaction: &mut Transaction, key: LogKey, log: &FinalLog) -> Result<(), Error> {
+    match log {
+        FinalLog::Record(record, summary) => {
+            job_logs::replace(transaction, key, record, summary).await?;
+        }
+        FinalLog::Preview(completeness) => {
+            let summary = job_logs::summarize(transaction, key, *completeness).await?;
+            job_logs::close(transaction, key, &summary).await?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(bytes: &[u8]) -> LogSummary {
+        LogSummary {
+            bytes: bytes.len() as u64,
+            sha256: B256::from_slice(&Sha256::digest(bytes)),
+            completeness: Completeness::Complete,
+        }
+    }
+
+    #[test]
+    fn only_the_announced_record_is_one() {
+        let announced = summary(b"words");
+        assert!(FinalLog::checked(Bytes::from_static(b"words"), announced).is_some());
+        assert!(FinalLog::checked(Bytes::from_static(b"wordz"), announced).is_none());
+        assert!(FinalLog::checked(Bytes::from_static(b"word"), announced).is_none());
+    }
+
+    #[test]
+    fn a_preview_is_never_called_more_than_it_is() {
+        let worth = |bytes, started| match FinalLog::of_preview(bytes, 100, started) {
+            FinalLog::Preview(completeness) => completeness,
+            FinalLog::Record(..) => panic!("no record was given"),
+        };
+        assert_eq!(worth(0, false), Completeness::Complete);
+        assert_eq!(worth(0, true), Completeness::Gap);
+        assert_eq!(worth(99, true), Completeness::Gap);
+        assert_eq!(worth(100, true), Completeness::Truncated);
+    }
+}
