@@ -421,3 +421,39 @@ impl Worker for Nothing {
         Ok(tidewatch::worker::Progress::Idle)
     }
 }
+
+#[tokio::test]
+async fn a_collector_that_dies_at_any_moment_leaves_the_next_one_the_same_end() {
+    let bench = Bench::new().await;
+    for moments in 0..40 {
+        let job = running(&bench).await;
+        bench.engine.print(&job.name, &text(0..9_000));
+        publish(&bench, &job).await;
+        let mut dying = collector(&bench);
+        dying.tick().await.unwrap();
+        for _ in 0..moments * 5 {
+            // A query's answer, or a turn of the runtime: its tasks are somewhere else after each.
+            tokio::time::sleep(std::time::Duration::from_micros(300)).await;
+        }
+        drop(dying);
+        bench.let_time_pass().await;
+        let mut next = collector(&bench);
+        tick_until(&mut next, async || {
+            bench.let_delays_pass().await;
+            released(&bench, &job).await
+        })
+        .await;
+        assert_eq!(
+            bench.log(&job).await,
+            (text(0..9_000), Some("complete".to_owned()))
+        );
+        let history = [
+            "queued",
+            "configuring",
+            "running",
+            "publishing",
+            "finished succeeded",
+        ];
+        assert_eq!(bench.history(&job).await, history);
+    }
+}
