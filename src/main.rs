@@ -1,4 +1,6 @@
-//! The command `tidewatch`.
+//! The command `tidewatch`. Everything is in the library's `app`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tidewatch::app::main()
+}

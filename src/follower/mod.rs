@@ -1,1 +1,39 @@
-//! The worker that carries the chain's logs into the ledger.
+//! The worker that carries the chain's logs into the ledger, as raw as they are.
+//!
+//! It refuses to know what a log means, what is owed, and the cluster.
+//!
+//! Layout:
+//! - `following.rs`: what is followed, by which rules;
+//! - `identity.rs`: whether the provider is on that chain; the deployment's row;
+//! - `plan.rs`: what to do next, decided without I/O; its tests, with properties, in `plan_tests.rs`;
+//! - `read.rs`: reads what a step needs;
+//! - `worker.rs`: the tick: look, decide, read, commit;
+//! - `error.rs`: why following stands still or ends.
+//!
+//! Invariants:
+//! - a block's rows and the cursor that says they are there are one commit, and the cursor's compare-and-set comes first in it;
+//! - the node is never asked while a transaction is open;
+//! - nothing is read, and no horizon believed, before the provider has named our own block at our own height;
+//! - above the irreversible block, blocks are recorded one by one by hash, linked by parent; below it by ranges;
+//! - a block that is replaced leaves tombstones; one at or below the irreversible block halts the deployment until an operator
+//!   releases it;
+//! - the judged cursor is moved by a rollback only, and only back.
+//!
+//! Why polling by look and not by notification: what nodes announce has gaps (a silent rollback, a reconnect), so a look at the
+//! tip must suffice anyway, and a notification could only make it come sooner.
+//!
+//! Why a proof per block: some nodes answer logs of a fresh block with nothing until they have indexed it. Receipts that add up
+//! to the header's root cannot leave a log out. A bloom filter that excludes our addresses would spare that reading, but not
+//! before a provider's filters are known to be true: there are nodes that serve empty ones.
+
+mod error;
+mod following;
+mod identity;
+mod plan;
+mod read;
+mod worker;
+
+pub use error::Error;
+pub use following::{ActAt, BadRule, DEFAULT_DEPTH, Following, IrreversibleAt};
+pub use identity::{check_contracts, open};
+pub use worker::Follower;

@@ -32,6 +32,22 @@ pub enum Error {
         /// The phase asked for.
         to: Phase,
     },
+    /// The reader's login could change the ledger, so it is no wall; see [`Reader`](super::Reader).
+    #[error(
+        "the API's database login {login} may change the ledger: {how}; give it tidewatch_reader's login"
+    )]
+    WritingReader {
+        /// The login.
+        login: String,
+        /// What it could do.
+        how: String,
+    },
+    /// A password that could not be proven the same way by every client.
+    #[error("the password for {role} must be 1 to 256 printable ASCII characters")]
+    UnusablePassword {
+        /// The login it was meant for.
+        role: &'static str,
+    },
     /// Somebody else moved the row since it was read; look again.
     #[error("{what} was changed by somebody else meanwhile")]
     Conflict {
@@ -45,7 +61,9 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Database { source, .. } => database_fault(source),
-            Self::Unreadable { .. } => Fault::Fatal,
+            Self::Unreadable { .. }
+            | Self::WritingReader { .. }
+            | Self::UnusablePassword { .. } => Fault::Fatal,
             Self::IllegalMove { .. } => Fault::Rejected,
             Self::Conflict { .. } => Fault::Transient,
         }

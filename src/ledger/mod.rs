@@ -4,10 +4,18 @@
 //!
 //! Layout: one file per table or small group of tables; free functions, on `&mut PgConnection` when one statement is enough and
 //! on an open [`Transaction`] when several must hold together, so that the caller decides what is atomic.
+//! - `deployments.rs`, `cursors.rs`, `blocks.rs`, `logs.rs`: what the chain said, and how far it was followed;
+//! - `column.rs`, `copy.rs`: between columns and types; COPY's binary format;
 //! - `error.rs`: the room's error and what each database error means;
+//! - `listen.rs`: hints that rows have changed;
 //! - `status.rs`: the only way to move a job: state and transition in one step;
 //! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
-//! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table.
+//! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `verdicts.rs`,
+//!   `policies.rs`, `documents.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
+//! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table;
+//! - `database.rs`: whole databases, for the demo;
+//! - `schema.rs`, `roles/`: migrating, comparing versions, the three logins and their rights;
+//! - `reader/`: the API's handle and its queries, under a login that can only read.
 //!
 //! Invariants:
 //! - the deployment's id leads every key;
@@ -18,15 +26,34 @@
 //! Why no repository traits: there is one database, and its locks and constraints are part of the design.
 
 pub mod attempts;
+pub mod blocks;
+mod column;
+mod copy;
+pub mod cursors;
+pub mod database;
+pub mod deployments;
 pub mod dispatch;
+pub mod documents;
 mod error;
-
+pub mod facts;
 pub mod job_logs;
+pub mod jobs;
+pub mod judge_queue;
+pub mod judging;
 pub mod leases;
+pub mod listen;
+pub mod logs;
 pub mod parked;
+pub mod policies;
+pub mod reader;
 pub mod results;
+pub mod roles;
+pub mod schema;
+pub mod specs;
 pub mod status;
+pub mod subjects;
 pub mod upkeep;
+pub mod verdicts;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -34,6 +61,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub use error::{Attempt, Error};
+pub use reader::Reader;
 
 /// An open transaction of the ledger. Dropped without `commit`, it is rolled back.
 pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;

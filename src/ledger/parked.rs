@@ -27,3 +27,25 @@ pub async fn park_job(
     .attempt("park a job")?;
     Ok(())
 }
+
+/// Parks a log that could not be decoded, with the reason. Parked already: nothing.
+///
+/// # Errors
+/// Database errors.
+pub async fn park_log(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    log: i64,
+    reason: &str,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "INSERT INTO ledger.parked (deployment_id, kind, key, reason) VALUES ($1, 'log', $2, $3) ON CONFLICT DO NOTHING",
+        deployment.0,
+        log.to_string(),
+        reason.replace('\0', "\u{fffd}")
+    )
+    .execute(connection)
+    .await
+    .attempt("park a log")?;
+    Ok(())
+}

@@ -18,11 +18,37 @@
 //! |---|---|---|
 //! | configure | `tidewatch stage configure --plan /plan/configure.json --data /data` | the claim at `/data`, the per-job Secret at `/plan` |
 //! | install the guard (init container of the algorithm's pod) | `tidewatch stage install-guard --to /tool/guard` | an emptyDir at `/tool` |
-//! | algorithm | `/tool/guard run --record /data/record --watch /data/outputs … -- /bin/sh -c ENTRYPOINT` | parts of the claim by subPath, `/tool` read-only, an emptyDir at `/tmp` |
-//! | publish | `tidewatch stage publish --plan JSON --data /data` | outputs and record read-only, the results Secret at `/secrets/results` |
+//! | algorithm | `/tool/guard run --record /data/record --watch /data/outputs --watch /data/logs --log-bytes N --seconds N --disk-bytes N [--allow-network] -- /bin/sh -c ENTRYPOINT` | parts of the claim by subPath (`record`, `outputs`, `logs` writable, the others read-only), `/tool` read-only, an emptyDir at `/tmp` |
+//! | publish | `tidewatch stage publish --plan JSON --data /data` (`--plan @FILE` reads a file) | outputs and record read-only, the results Secret at `/secrets/results` |
+//!
+//! Flags that the pods need not give: `--message FILE` (all but `install-guard`; default `/dev/termination-log`),
+//! `--credentials DIRECTORY` of publish (default `/secrets/results`; one file per option, named like `AWS_ACCESS_KEY_ID`),
+//! `--allow-file` of configure and publish and `--development` of the guard (development only). `configure` and `publish` read
+//! `TIDEWATCH_CA_FILE`, a PEM file with certificate authorities to trust besides the system's.
+//!
+//! | program | exit code | termination message |
+//! |---|---|---|
+//! | configure | 0; 31 inputs; 32 algorithm; 42 disk | [`Ending::Configure`], with a reason unless 0 |
+//! | install-guard | 0; 1, with a sentence on stderr | none |
+//! | guard | the algorithm's own (128 + signal, also when the kernel killed it for memory); 42 when the guard ended it for time or disk; 127 no `/bin/sh`; 126 it could not be executed; 125 the guard refused to run it | [`Ending::Algorithm`]; its `reason` alone tells the guard's decisions from an algorithm that exits with the same number |
+//! | publish | 0; 61 | [`Ending::Publish`] |
+//!
+//! The guard ends the algorithm itself after `--seconds`, so the pod's deadline should leave it half a minute more. On SIGTERM it
+//! passes the signal on, kills everything three seconds later and completes the record: `terminationGracePeriodSeconds` of 10
+//! or more leaves it the time. A record directory that holds a log already is never used again (125): one volume, one run.
+//!
+//! Layout: `plan.rs` the plans and endings, `ending.rs` how an ending is written, `configure/`, `install.rs`, `guard/`, `publish/`.
+//! They are one room since the volume is their only wire; each has its own errors, which know exit code and reason.
 //!
 //! `publish` prints the job log's bytes on its standard output and nothing else anywhere, so that its container log is the record.
 
+pub mod configure;
+mod ending;
+pub mod guard;
+mod install;
 mod plan;
+pub mod publish;
 
+pub use ending::TERMINATION_MESSAGE;
+pub use install::{Error as InstallError, install_guard};
 pub use plan::{ConfigurePlan, Ending, InputFile, PublishPlan};

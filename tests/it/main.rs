@@ -1,3 +1,22 @@
 //! Integration tests on real parts. `tests/run` prepares them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test ends where something is not as it must be"
+)]
 
+mod api;
+mod architecture;
+mod crash;
+mod decoding;
+mod end_to_end;
+mod equipment;
+mod follower;
+mod keeper;
+mod lifecycle;
+mod operator;
 mod scheduler;
+mod stages;
+mod support;

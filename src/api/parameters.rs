@@ -1,0 +1,123 @@
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use url::form_urlencoded;
+
+use super::problem::Problem;
+
+/// The parameters of a query string. Each is taken at most once; [`Parameters::finish`] refuses those that nobody took.
+#[derive(Debug)]
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads a query string. A name that stands twice is refused: no one value of it would be the right one.
+    pub(super) fn read(query: Option<&str>) -> Result<Self, Problem> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if pairs.iter().any(|(known, _)| *known == name) {
+                return Err(Problem::invalid_parameter(&name, "given only once"));
+            }
+            pairs.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// Takes a parameter's text.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        let place = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.swap_remove(place).1)
+    }
+
+    /// Takes a parameter; `wanted` completes the sentence "must be …" for a value that cannot be read.
+    pub(super) fn value<T: FromStr>(
+        &mut self,
+        name: &str,
+        wanted: &str,
+    ) -> Result<Option<T>, Problem> {
+        self.text(name)
+            .map(|text| {
+                text.parse()
+                    .map_err(|_| Problem::invalid_parameter(name, wanted))
+            })
+            .transpose()
+    }
+
+    /// Takes a moment.
+    pub(super) fn time(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+        let wanted = "a time after RFC 3339, such as 2026-01-31T12:00:00Z";
+        let time = self.value::<DateTime<chrono::FixedOffset>>(name, wanted)?;
+        Ok(time.map(|time| time.to_utc()))
+    }
+
+    /// Takes a number from 1 to `most`, `usual` if it is absent.
+    pub(super) fn limit(&mut self, usual: u32, most: u32) -> Result<u32, Problem> {
+        let wanted = format!("a number from 1 to {most}");
+        let limit = self.value("limit", &wanted)?.unwrap_or(usual);
+        if (1..=most).contains(&limit) {
+            Ok(limit)
+        } else {
+            Err(Problem::invalid_parameter("limit", &wanted))
+        }
+    }
+
+    /// Refuses whatever is left.
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        match self.0.first() {
+            Some((name, _)) => Err(Problem::unknown_parameter(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A place in a list. Opaque to people, so that it may come to hold something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor(pub i64);
+
+/// Leads a cursor's bytes; another number would be another form.
+const CURSOR_FORM: u8 = 1;
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{CURSOR_FORM:02x}{:016x}", self.0)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let bytes = alloy::hex::decode_to_array::<_, 9>(text).map_err(|_| ())?;
+        let [form, number @ ..] = bytes;
+        let number = i64::from_be_bytes(number);
+        if form == CURSOR_FORM && number > 0 {
+            Ok(Self(number))
+        } else {
+            Err(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_taken_once_and_none_is_left_over() {
+        let mut parameters = Parameters::read(Some("limit=7&phase=running&x=%20")).unwrap();
+        assert_eq!(parameters.limit(50, 200).unwrap(), 7);
+        assert_eq!(parameters.text("phase").as_deref(), Some("running"));
+        assert!(parameters.finish().is_err());
+        assert!(Parameters::read(Some("did=1&did=2")).is_err());
+        let mut parameters = Parameters::read(Some("limit=201")).unwrap();
+        assert!(parameters.limit(50, 200).is_err());
+    }
+
+    #[test]
+    fn a_cursor_reads_back_and_a_made_up_one_does_not() {
+        let cursor = Cursor(7_000_000_001);
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for made_up in ["", "7", "02000000000000000a", "01ffffffffffffffff", "zz"] {
+            assert_eq!(made_up.parse::<Cursor>(), Err(()), "{made_up}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The reads of the services before us (OEP-12; Operator-Service and Brizo), answered from the ledger for clients that poll them.
+//!
+//! Parameters that they sent to prove who they are (signatures, nonces) are not looked at: nothing here is secret, and nothing can
+//! be changed. What was started, stopped and deleted by a request is done on chain now, and the answer says so.
+
+use axum::extract::{RawQuery, State};
+use axum::routing::{MethodRouter, get};
+use axum::{Json, Router};
+use serde::Serialize;
+
+use crate::api::Shared;
+use crate::api::job::oep12;
+use crate::api::notation::{address, time};
+use crate::api::parameters::Parameters;
+use crate::api::problem::Problem;
+use crate::jobs::Outcome;
+use crate::ledger::reader::{self, JobFilter, JobRow};
+
+/// Most jobs in an answer: these routes have no pages.
+const MOST: u32 = 100;
+
+const START: &str = "Jobs are not started here: the provider's fulfilment of the agreement's compute condition on chain starts one.";
+const STOP: &str = "Jobs are not stopped here: an agreement ends on chain, and its publisher can stop a job with the operator's command.";
+const DELETE: &str = "Jobs are not deleted here: the record of what the chain asked for stays.";
+
+/// A job as OEP-12's clients read it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LegacyJob {
+    owner: String,
+    agreement_id: String,
+    job_id: String,
+    date_created: String,
+    date_finished: Option<String>,
+    status: u16,
+    status_text: &'static str,
+    /// Relative to this service's origin.
+    algorithm_log_url: String,
+    results_urls: Vec<String>,
+    results_did: String,
+    stopreq: u8,
+    removed: u8,
+    #[serde(rename = "algoDID")]
+    algo_did: Option<String>,
+    #[serde(rename = "inputDID")]
+    input_did: Vec<String>,
+}
+
+/// The paths of the services before us.
+pub(in crate::api) fn router() -> Router<Shared> {
+    Router::new()
+        .route(
+            "/api/v1/operator/compute",
+            refusing_changes(get(operator_compute)),
+        )
+        .route("/api/v1/operator/runningjobs", get(running_jobs))
+        .route(
+            "/api/v1/brizo/services/compute",
+            refusing_changes(get(brizo_compute)),
+        )
+}
+
+fn refusing_changes(reads: MethodRouter<Shared>) -> MethodRouter<Shared> {
+    reads
+        .post(|| async { Problem::done_on_chain(START) })
+        .put(|| async { Problem::done_on_chain(STOP) })
+        .delete(|| async { Problem::done_on_chain(DELETE) })
+}
+
+async fn operator_compute(
+    State(shared): State<Shared>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Vec<LegacyJob>>, Problem> {
+    let mut parameters = Parameters::read(query.as_deref())?;
+    let chain_id: Option<u64> = parameters.value("chainId", "a number")?;
+    let filter = filter(&mut parameters, "agreementId", "owner")?;
+    let Some(filter) = filter.or_else(|| chain_id.map(|_| JobFilter::default())) else {
+        return Err(Problem::missing_filter(
+            "agreementId, jobId, owner and chainId",
+        ));
+    };
+    list(&shared, &filter, chain_id).await
+}
+
+async fn brizo_compute(
+    State(shared): State<Shared>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Vec<LegacyJob>>, Problem> {
+    let mut parameters = Parameters::read(query.as_deref())?;
+    let filter = filter(&mut parameters, "serviceAgreementId", "consumerAddress")?;
+    let Some(filter) = filter else {
+        return Err(Problem::missing_filter(
+            "serviceAgreementId, jobId and consumerAddress",
+        ));
+    };
+    list(&shared, &filter, None).await
+}
+
+async fn running_jobs(State(shared): State<Shared>) -> Result<Json<Vec<LegacyJob>>, Problem> {
+    let filter = JobFilter {
+        unfinished: true,
+        ..JobFilter::default()
+    };
+    list(&shared, &filter, None).await
+}
+
+/// Reads the filters by the names that a service gave them; `None` when there is none.
+fn filter(
+    parameters: &mut Parameters,
+    agreement: &str,
+    owner: &str,
+) -> Result<Option<JobFilter>, Problem> {
+    let filter = JobFilter {
+        agreement: parameters.value(agreement, "0x and 64 hexadecimal digits")?,
+        consumer: parameters.value(owner, "an address: 0x and 40 hexadecimal digits")?,
+        name: parameters.value("jobId", "job- and 32 hexadecimal digits")?,
+        ..JobFilter::default()
+    };
+    let is_any = filter.agreement.is_some() || filter.consumer.is_some() || filter.name.is_some();
+    Ok(is_any.then_some(filter))
+}
+
+async fn list(
+    shared: &Shared,
+    filter: &JobFilter,
+    chain_id: Option<u64>,
+) -> Result<Json<Vec<LegacyJob>>, Problem> {
+    let mut transaction = shared.reader.snapshot().await?;
+    let Some(deployment) = shared.deployment(&mut transaction).await? else {
+        return Ok(Json(Vec::new()));
+    };
+    let mut jobs = Vec::new();
+    for row in reader::list_jobs(&mut transaction, deployment, filter, MOST).await? {
+        if chain_id.is_some_and(|chain_id| chain_id != row.chain_id) {
+            continue;
+        }
+        let workflow = reader::find_workflow(&mut transaction, deployment, &row.name).await?;
+        let algorithm = workflow.and_then(|workflow| workflow.algorithm);
+        jobs.push(LegacyJob::new(&row, algorithm));
+    }
+    Ok(Json(jobs))
+}
+
+impl LegacyJob {
+    fn new(row: &JobRow, algo_did: Option<String>) -> Self {
+        let oep12 = oep12(row);
+        Self {
+            owner: address(row.consumer),
+            agreement_id: row.agreement.to_string(),
+            job_id: row.name.to_string(),
+            date_created: time(row.created_at),
+            date_finished: row.finished_at.map(time),
+            status: oep12.status,
+            status_text: oep12.status_text,
+            algorithm_log_url: format!("/v1/jobs/{}/logs?stage=algorithm", row.name),
+            results_urls: Vec::new(),
+            results_did: String::new(),
+            stopreq: u8::from(row.outcome == Some(Outcome::Stopped)),
+            removed: 0,
+            algo_did,
+            input_did: vec![row.did.to_string()],
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The one place where the chain's calls meet the keeper's facts: neither module knows the other.
+
+use alloy::primitives::{Address, Bytes};
+
+use crate::chain::{self, BlockId, Provider};
+use crate::keeper::ContractCalls;
+
+impl ContractCalls for Provider {
+    type Error = chain::Error;
+
+    async fn call(&self, to: Address, data: Bytes, at: Option<u64>) -> Result<Bytes, chain::Error> {
+        Self::call(
+            self,
+            to,
+            data,
+            at.map_or_else(BlockId::latest, BlockId::number),
+        )
+        .await
+    }
+}

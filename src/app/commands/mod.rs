@@ -1,0 +1,6 @@
+//! One file per command.
+
+pub(super) mod crd;
+pub(super) mod keeper_deploy;
+pub(super) mod migrate;
+pub(super) mod run;

@@ -1,0 +1,18 @@
+//! Configuration: read once, from flags, the environment and `.env`, checked as a whole, every fault told at once.
+//!
+//! A flag stands for the variable of the same name (`--rpc-urls` for `TIDEWATCH_RPC_URLS`) and wins over it. What can hold a
+//! secret has no flag (a command line is public on its machine); it has a twin `…_FILE` instead. A variable beginning with
+//! `TIDEWATCH_` that nobody knows is a fault, since it is most likely a misspelt one.
+//!
+//! Layout:
+//! - `options.rs`: flags and their variables as clap sees them;
+//! - `source.rs`: looking a value up, with its `…_FILE` twin, and collecting faults;
+//! - `service.rs`: what `run` needs, role by role.
+
+mod options;
+mod service;
+mod source;
+
+pub use options::ServiceOptions;
+pub use service::{ApiConfig, ChainConfig, EngineConfig, Role, ServiceConfig};
+pub use source::{Environment, Faults, Secret};

@@ -1,0 +1,91 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Settings of the service as flags; each stands for the variable of the same name.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ServiceOptions {
+    /// Parts to run, comma separated: all, follower, judge, resolver, dispatcher, observer, collector, reaper, operator, api
+    #[arg(long, default_value = "all")]
+    pub role: String,
+
+    /// HTTP endpoints of the chain's nodes, comma separated
+    #[arg(long, env = "TIDEWATCH_RPC_URLS", hide_env_values = true)]
+    pub rpc_urls: Option<String>,
+
+    /// Nodes that must name the same block hash before an event of it starts anything
+    #[arg(long, env = "TIDEWATCH_QUORUM")]
+    pub quorum: Option<String>,
+
+    /// File with the keeper's deployment
+    #[arg(long, env = "TIDEWATCH_KEEPER")]
+    pub keeper: Option<PathBuf>,
+
+    /// When work may start: finalized, safe, latest, or a depth in blocks
+    #[arg(long, env = "TIDEWATCH_ACT_AT")]
+    pub act_at: Option<String>,
+
+    /// What may never roll back: finalized, or a depth in blocks
+    #[arg(long, env = "TIDEWATCH_IRREVERSIBLE_AT")]
+    pub irreversible_at: Option<String>,
+
+    /// Conditions owed before this block start nothing
+    #[arg(long, env = "TIDEWATCH_ACT_FROM_BLOCK")]
+    pub act_from_block: Option<String>,
+
+    /// The publisher's catalog
+    #[arg(long, env = "TIDEWATCH_CATALOG")]
+    pub catalog: Option<PathBuf>,
+
+    /// What runs the jobs: kubernetes
+    #[arg(long, env = "TIDEWATCH_ENGINE")]
+    pub engine: Option<String>,
+
+    /// Namespace of the jobs
+    #[arg(long, env = "TIDEWATCH_NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// Image of the stages, pinned by digest
+    #[arg(long, env = "TIDEWATCH_IMAGE")]
+    pub image: Option<String>,
+
+    /// When a node pulls the image of the stages: Always, IfNotPresent or Never
+    #[arg(long, env = "TIDEWATCH_IMAGE_PULL_POLICY")]
+    pub image_pull_policy: Option<String>,
+
+    /// Storage class of the jobs' volumes; the cluster's default if absent
+    #[arg(long, env = "TIDEWATCH_STORAGE_CLASS")]
+    pub storage_class: Option<String>,
+
+    /// Access mode of the jobs' volumes: ReadWriteOnce or ReadWriteOncePod
+    #[arg(long, env = "TIDEWATCH_ACCESS_MODE")]
+    pub access_mode: Option<String>,
+
+    /// Runtime class of the algorithm's pods
+    #[arg(long, env = "TIDEWATCH_RUNTIME_CLASS")]
+    pub runtime_class: Option<String>,
+
+    /// Whether an algorithm may run where the cluster was not seen to deny it the network: preferred
+    #[arg(long, env = "TIDEWATCH_NETWORK_POLICY")]
+    pub network_policy: Option<String>,
+
+    /// Where results go: s3://bucket/prefix
+    #[arg(long, env = "TIDEWATCH_RESULTS_URL")]
+    pub results_url: Option<String>,
+
+    /// Secret in the jobs' namespace with the credentials for the results
+    #[arg(long, env = "TIDEWATCH_RESULTS_SECRET")]
+    pub results_secret: Option<String>,
+
+    /// Address of the API
+    #[arg(long, env = "TIDEWATCH_API_LISTEN")]
+    pub api_listen: Option<String>,
+
+    /// File with the bearer token for operators' reads
+    #[arg(long, env = "TIDEWATCH_OPERATOR_TOKEN_FILE")]
+    pub operator_token_file: Option<PathBuf>,
+
+    /// Form of the log on standard error: text or json
+    #[arg(long, env = "TIDEWATCH_LOG_FORMAT")]
+    pub log_format: Option<String>,
+}

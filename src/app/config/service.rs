@@ -1,0 +1,445 @@
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use url::Url;
+
+use super::{Environment, Faults, Secret, ServiceOptions};
+use crate::cluster::{AccessMode, PullPolicy};
+use crate::follower::{ActAt, IrreversibleAt};
+
+/// A part of the service that can run by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Carries the chain's logs into the ledger.
+    Follower,
+    /// Draws their consequences.
+    Judge,
+    /// Freezes what each job runs.
+    Resolver,
+    /// Hands jobs to the engine.
+    Dispatcher,
+    /// Notes how they go.
+    Observer,
+    /// Copies logs and results' hashes into the ledger.
+    Collector,
+    /// Removes what is finished from the engine.
+    Reaper,
+    /// Turns workflows into Kubernetes Jobs.
+    Operator,
+    /// Answers people.
+    Api,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 9] = [
+        Self::Follower,
+        Self::Judge,
+        Self::Resolver,
+        Self::Dispatcher,
+        Self::Observer,
+        Self::Collector,
+        Self::Reaper,
+        Self::Operator,
+        Self::Api,
+    ];
+
+    /// The role's name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Follower => "follower",
+            Self::Judge => "judge",
+            Self::Resolver => "resolver",
+            Self::Dispatcher => "dispatcher",
+            Self::Observer => "observer",
+            Self::Collector => "collector",
+            Self::Reaper => "reaper",
+            Self::Operator => "operator",
+            Self::Api => "api",
+        }
+    }
+
+    /// Whether the role writes the ledger, and so needs a database and the deployment.
+    pub const fn writes_the_ledger(self) -> bool {
+        !matches!(self, Self::Operator | Self::Api)
+    }
+
+    const fn asks_the_chain(self) -> bool {
+        matches!(self, Self::Follower | Self::Judge)
+    }
+
+    const fn asks_the_engine(self) -> bool {
+        matches!(
+            self,
+            Self::Dispatcher | Self::Observer | Self::Collector | Self::Reaper | Self::Operator
+        )
+    }
+}
+
+/// What `run` needs. A part is `None` exactly when no chosen role uses it.
+#[derive(Debug)]
+pub struct ServiceConfig {
+    /// The chosen roles.
+    pub roles: BTreeSet<Role>,
+    /// The writer's database.
+    pub database_url: Option<Secret>,
+    /// File with the keeper's deployment.
+    pub keeper: Option<PathBuf>,
+    /// The chain.
+    pub chain: Option<ChainConfig>,
+    /// The publisher's catalog.
+    pub catalog: Option<PathBuf>,
+    /// What runs the jobs.
+    pub engine: Option<EngineConfig>,
+    /// The API.
+    pub api: Option<ApiConfig>,
+}
+
+/// How the chain is followed.
+#[derive(Debug)]
+pub struct ChainConfig {
+    /// The nodes' endpoints. They can hold a key.
+    pub rpc_urls: Vec<Secret>,
+    /// When work may start.
+    pub act_at: ActAt,
+    /// What may never roll back; `None`: the finalized tag where the chain has it, else a depth of 64.
+    pub irreversible_at: Option<IrreversibleAt>,
+    /// Conditions owed before it start nothing; `None`: the irreversible block when first followed.
+    pub act_from_block: Option<u64>,
+}
+
+/// Where and how jobs run.
+#[derive(Debug)]
+pub struct EngineConfig {
+    /// Kubeconfig file; `None`: the service account of the pod this runs in.
+    pub kubeconfig: Option<PathBuf>,
+    /// Namespace of the jobs.
+    pub namespace: String,
+    /// Image of the stages, pinned by digest.
+    pub image: String,
+    /// When a node pulls it.
+    pub image_pull_policy: PullPolicy,
+    /// Storage class of the jobs' volumes.
+    pub storage_class: Option<String>,
+    /// Access mode of the jobs' volumes.
+    pub access_mode: AccessMode,
+    /// Runtime class of the algorithm's pods.
+    pub runtime_class: Option<String>,
+    /// Where results go.
+    pub results_url: String,
+    /// Secret with the credentials for it.
+    pub results_secret: Option<String>,
+}
+
+/// The API.
+#[derive(Debug)]
+pub struct ApiConfig {
+    /// The reader's own login.
+    pub database_url: Secret,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// File with the operators' token.
+    pub operator_token_file: Option<PathBuf>,
+}
+
+impl ServiceConfig {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// [`Faults`] with every fault found.
+    pub fn read(options: &ServiceOptions, environment: &Environment) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        environment.check_names(&mut faults);
+        let roles = read_roles(&options.role, &mut faults);
+        let needed = |need: fn(Role) -> bool| roles.iter().copied().any(need);
+        let database_url = environment.secret("DATABASE_URL", &mut faults);
+        if needed(Role::writes_the_ledger) && database_url.is_none() {
+            faults.add(
+                "DATABASE_URL",
+                "is required: the writer's Postgres, postgres://user:password@host/database",
+            );
+        }
+        if needed(Role::writes_the_ledger) && options.keeper.is_none() {
+            faults.add(
+                "TIDEWATCH_KEEPER",
+                "is required: the file with the keeper's deployment",
+            );
+        }
+        let chain =
+            needed(Role::asks_the_chain).then(|| read_chain(options, environment, &mut faults));
+        let engine =
+            needed(Role::asks_the_engine).then(|| read_engine(options, environment, &mut faults));
+        let api = roles
+            .contains(&Role::Api)
+            .then(|| read_api(options, environment, &mut faults))
+            .flatten();
+        if faults.is_empty() {
+            let (keeper, catalog) = (options.keeper.clone(), options.catalog.clone());
+            Ok(Self {
+                roles,
+                database_url,
+                keeper,
+                chain,
+                catalog,
+                engine,
+                api,
+            })
+        } else {
+            Err(faults)
+        }
+    }
+}
+
+fn read_roles(text: &str, faults: &mut Faults) -> BTreeSet<Role> {
+    let mut roles = BTreeSet::new();
+    for word in text.split(',').map(str::trim) {
+        match Role::ALL.into_iter().find(|role| role.as_str() == word) {
+            Some(role) => _ = roles.insert(role),
+            None if word == "all" => roles.extend(Role::ALL),
+            None => {
+                let known = Role::ALL.map(Role::as_str).join(", ");
+                faults.add("--role", format!("{word:?} is none of all, {known}"));
+            }
+        }
+    }
+    roles
+}
+
+fn read_chain(
+    options: &ServiceOptions,
+    environment: &Environment,
+    faults: &mut Faults,
+) -> ChainConfig {
+    // the flag wins over the variable; clap has merged them already, so only the twin file is left to look at
+    let rpc_urls = options.rpc_urls.clone().map(Secret::new);
+    let rpc_urls = rpc_urls.or_else(|| environment.secret("TIDEWATCH_RPC_URLS", faults));
+    let rpc_urls: Vec<_> = rpc_urls
+        .as_ref()
+        .map(|urls| {
+            urls.expose()
+                .split(',')
+                .map(|url| Secret::new(url.trim()))
+                .collect()
+        })
+        .unwrap_or_default();
+    if rpc_urls.is_empty() {
+        faults.add(
+            "TIDEWATCH_RPC_URLS",
+            "is required: one HTTP endpoint of a node of the chain",
+        );
+    }
+    for url in &rpc_urls {
+        match Url::parse(url.expose()) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => {}
+            _ => faults.add(
+                "TIDEWATCH_RPC_URLS",
+                "holds something that is not an http:// or https:// URL",
+            ),
+        }
+    }
+    if rpc_urls.len() > 1 {
+        faults.add(
+            "TIDEWATCH_RPC_URLS",
+            "holds several endpoints; this version follows one",
+        );
+    }
+    if options
+        .quorum
+        .as_deref()
+        .is_some_and(|quorum| quorum != "1")
+    {
+        faults.add(
+            "TIDEWATCH_QUORUM",
+            "must be 1 in this version, which follows one endpoint",
+        );
+    }
+    let act_at = read_rule(options.act_at.as_deref(), "TIDEWATCH_ACT_AT", faults);
+    ChainConfig {
+        rpc_urls,
+        act_at: act_at.unwrap_or(ActAt::Finalized),
+        irreversible_at: read_rule(
+            options.irreversible_at.as_deref(),
+            "TIDEWATCH_IRREVERSIBLE_AT",
+            faults,
+        ),
+        act_from_block: read_rule(
+            options.act_from_block.as_deref(),
+            "TIDEWATCH_ACT_FROM_BLOCK",
+            faults,
+        ),
+    }
+}
+
+fn read_rule<T: FromStr<Err: std::fmt::Display>>(
+    text: Option<&str>,
+    variable: &str,
+    faults: &mut Faults,
+) -> Option<T> {
+    let text = text?;
+    let read = text
+        .parse::<T>()
+        .map_err(|error| format!("is {text:?}: {error}"));
+    faults.check(variable, read)
+}
+
+fn read_engine(
+    options: &ServiceOptions,
+    environment: &Environment,
+    faults: &mut Faults,
+) -> EngineConfig {
+    match options.engine.as_deref() {
+        None | Some("kubernetes") => {}
+        Some("process") => faults.add(
+            "TIDEWATCH_ENGINE",
+            "process is not supported by this version; use kubernetes",
+        ),
+        Some(other) => faults.add("TIDEWATCH_ENGINE", format!("is {other:?}, not kubernetes")),
+    }
+    match options.network_policy.as_deref() {
+        None | Some("preferred") => {}
+        Some("required") => {
+            faults.add(
+                "TIDEWATCH_NETWORK_POLICY",
+                "required is not supported by this version; use preferred",
+            );
+        }
+        Some(other) => faults.add(
+            "TIDEWATCH_NETWORK_POLICY",
+            format!("is {other:?}, not preferred or required"),
+        ),
+    }
+    let image = options.image.clone().unwrap_or_default();
+    if !image.contains("@sha256:") {
+        faults.add(
+            "TIDEWATCH_IMAGE",
+            "must name the image of the stages by digest: repository@sha256:…",
+        );
+    }
+    let results_url = options.results_url.clone().unwrap_or_default();
+    if !results_url.starts_with("s3://") {
+        faults.add(
+            "TIDEWATCH_RESULTS_URL",
+            "must say where results go: s3://bucket/prefix",
+        );
+    }
+    EngineConfig {
+        kubeconfig: environment.get("KUBECONFIG").map(PathBuf::from),
+        namespace: options
+            .namespace
+            .clone()
+            .unwrap_or_else(|| "tidewatch-jobs".to_owned()),
+        image,
+        image_pull_policy: one_of(
+            options.image_pull_policy.as_deref(),
+            &[
+                PullPolicy::IfNotPresent,
+                PullPolicy::Always,
+                PullPolicy::Never,
+            ]
+            .map(|it| (it.as_str(), it)),
+            "TIDEWATCH_IMAGE_PULL_POLICY",
+            faults,
+        ),
+        storage_class: options.storage_class.clone(),
+        access_mode: one_of(
+            options.access_mode.as_deref(),
+            &[AccessMode::ReadWriteOnce, AccessMode::ReadWriteOncePod].map(|it| (it.as_str(), it)),
+            "TIDEWATCH_ACCESS_MODE",
+            faults,
+        ),
+        runtime_class: options.runtime_class.clone(),
+        results_url,
+        results_secret: options.results_secret.clone(),
+    }
+}
+
+/// What the word stands for; the first of `known` if there is none.
+fn one_of<T: Copy>(
+    word: Option<&str>,
+    known: &[(&str, T)],
+    variable: &str,
+    faults: &mut Faults,
+) -> T {
+    let word = word.unwrap_or(known[0].0);
+    if let Some((_, value)) = known.iter().find(|(name, _)| *name == word) {
+        return *value;
+    }
+    let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+    faults.add(
+        variable,
+        format!("is {word:?}, not one of {}", names.join(", ")),
+    );
+    known[0].1
+}
+
+fn read_api(
+    options: &ServiceOptions,
+    environment: &Environment,
+    faults: &mut Faults,
+) -> Option<ApiConfig> {
+    let database_url = environment.secret("TIDEWATCH_API_DATABASE_URL", faults);
+    if database_url.is_none() {
+        faults.add(
+            "TIDEWATCH_API_DATABASE_URL",
+            "is required: the reader's own login; there is no fallback to the writer's",
+        );
+    }
+    let listen = options.api_listen.as_deref().unwrap_or("127.0.0.1:8080");
+    let read = listen
+        .parse()
+        .map_err(|_| format!("is {listen:?}, not an address with a port, such as 127.0.0.1:8080"));
+    let listen = faults.check("TIDEWATCH_API_LISTEN", read);
+    Some(ApiConfig {
+        database_url: database_url?,
+        listen: listen?,
+        operator_token_file: options.operator_token_file.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_told_at_once_with_its_variable() {
+        let options = ServiceOptions {
+            role: "all".to_owned(),
+            act_at: Some("soon".to_owned()),
+            engine: Some("process".to_owned()),
+            ..ServiceOptions::default()
+        };
+        let told = ServiceConfig::read(&options, &Environment::default())
+            .unwrap_err()
+            .to_string();
+        for variable in [
+            "DATABASE_URL is required",
+            "TIDEWATCH_API_DATABASE_URL is required",
+            "TIDEWATCH_RPC_URLS is required",
+            "TIDEWATCH_KEEPER is required",
+            "TIDEWATCH_ACT_AT is \"soon\"",
+            "TIDEWATCH_ENGINE process",
+            "TIDEWATCH_IMAGE must",
+            "TIDEWATCH_RESULTS_URL must",
+        ] {
+            assert!(told.contains(variable), "{variable} is missing in: {told}");
+        }
+    }
+
+    #[test]
+    fn a_role_needs_only_what_it_uses() {
+        let options = ServiceOptions {
+            role: "operator".to_owned(),
+            image: Some(format!(
+                "registry.example/tidewatch@sha256:{}",
+                "0".repeat(64)
+            )),
+            results_url: Some("s3://results".to_owned()),
+            ..ServiceOptions::default()
+        };
+        let config = ServiceConfig::read(&options, &Environment::default()).unwrap();
+        assert!(config.database_url.is_none() && config.chain.is_none() && config.api.is_none());
+        assert_eq!(config.engine.unwrap().namespace, "tidewatch-jobs");
+    }
+}

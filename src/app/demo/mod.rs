@@ -1,0 +1,51 @@
+//! The whole story on real parts, told step by step. It shows only what happened, checks what it shows, and touches nothing that
+//! is not its own: database, namespace and bucket are made for it and removed.
+//!
+//! Layout:
+//! - `story.rs`: the story; `telling.rs`: how it is told;
+//! - `equipment.rs`: cluster, S3 server and Postgres; `place.rs`: the namespace; `store.rs`: the bucket;
+//! - `ledger.rs`: the database and its logins;
+//! - `people.rs`: the chain and who sends transactions; `publisher.rs`: what is sold, and for what;
+//! - `service.rs`: the service, as a child process.
+
+mod equipment;
+mod ledger;
+mod people;
+mod place;
+mod publisher;
+mod service;
+mod store;
+mod story;
+mod telling;
+
+use anyhow::{bail, ensure};
+
+use super::cli::DemoOptions;
+use super::config::Environment;
+use story::Story;
+use telling::Telling;
+
+/// Tells the story; then serves the API until Ctrl-C unless told to end.
+pub(super) async fn run(options: &DemoOptions, environment: &Environment) -> anyhow::Result<()> {
+    match options.engine.as_str() {
+        "auto" | "kubernetes" => {}
+        "process" => bail!("the process engine is not in this version: use --engine kubernetes"),
+        other => bail!("--engine is {other:?}, not auto or kubernetes"),
+    }
+    let mut telling = Telling::begin();
+    let mut story = Story::prepare(options, environment, &mut telling).await?;
+    let told = story.tell(&mut telling).await;
+    if told.is_ok() && !options.once {
+        story.invite(&telling);
+        tokio::signal::ctrl_c().await?;
+    }
+    let removed = story.remove().await;
+    told?;
+    removed?;
+    ensure!(
+        telling.failed() == 0,
+        "{} checks did not hold",
+        telling.failed()
+    );
+    Ok(())
+}

@@ -1,0 +1,331 @@
+//! Which workers a role means, what each is made of, and who wakes whom.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use futures::StreamExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::catalog;
+use super::config::{ApiConfig, ChainConfig, EngineConfig, Role, Secret, ServiceConfig};
+use super::lifecycle::Supervisor;
+use crate::api;
+use crate::chain::Provider;
+use crate::cluster::{self, KubernetesEngine};
+use crate::follower::{self, Follower, Following};
+use crate::ids::DeploymentId;
+use crate::keeper::Deployment;
+use crate::ledger::schema::schema_version;
+use crate::ledger::{Ledger, Reader, deployments, listen};
+use crate::operator::{self, Operator};
+use crate::scheduler::{
+    Collector, Dispatcher, DispatcherSettings, Judge, Observer, Reaper, ReaperSettings, Resolver,
+    forward_changes,
+};
+use crate::worker::{Pace, Wake};
+use crate::workflows::Catalog;
+
+/// Connections of one process to the writer's database.
+const CONNECTIONS: u32 = 16;
+/// How often workers look by themselves: what bounds the delay when every hint is lost.
+const SOON: Pace = Pace::every(Duration::from_millis(500));
+/// The same for what nobody waits for.
+const LATER: Pace = Pace::every(Duration::from_secs(5));
+
+/// Grows when a release follows more contracts than the one before, so that an older program cannot move the cursor any more.
+const FILTER_VERSION: i32 = 1;
+
+/// Hints between workers. Those of other processes come through the database.
+#[derive(Clone, Debug, Default)]
+struct Wakes {
+    judge: Wake,
+    resolver: Wake,
+    dispatcher: Wake,
+    observer: Wake,
+    collector: Wake,
+}
+
+impl Wakes {
+    fn on_hint(&self, channel: &str) {
+        let woken = match channel {
+            // the dispatcher too: a block that became deep enough lets jobs start
+            listen::RECORDED => vec![&self.judge, &self.dispatcher],
+            listen::TRANSITIONS => vec![
+                &self.resolver,
+                &self.dispatcher,
+                &self.observer,
+                &self.collector,
+            ],
+            _ => Vec::new(),
+        };
+        woken.into_iter().for_each(Wake::wake);
+    }
+}
+
+/// Makes everything that `config` asks for and starts it. Whatever is wrong now is an error; what goes away later is waited for.
+///
+/// # Errors
+/// One sentence: what could not be reached, or does not fit.
+pub(super) async fn start(config: ServiceConfig) -> anyhow::Result<Supervisor> {
+    let mut service = Service {
+        catalog: catalog::open(config.catalog.as_deref())?,
+        engine: connect_engine(config.engine.as_ref()).await?,
+        config,
+        wakes: Wakes::default(),
+        supervisor: Supervisor::default(),
+    };
+    service.start_operator();
+    service.start_ledger_roles().await?;
+    service.start_api().await?;
+    let catalog = service.catalog.follow(service.supervisor.stop());
+    service.supervisor.spawn(catalog);
+    Ok(service.supervisor)
+}
+
+struct Service {
+    config: ServiceConfig,
+    catalog: catalog::Source,
+    engine: Option<KubernetesEngine>,
+    wakes: Wakes,
+    supervisor: Supervisor,
+}
+
+impl Service {
+    fn has(&self, role: Role) -> bool {
+        self.config.roles.contains(&role)
+    }
+
+    async fn start_api(&mut self) -> anyhow::Result<()> {
+        let Some(ApiConfig {
+            database_url,
+            listen,
+            operator_token_file,
+        }) = &self.config.api
+        else {
+            return Ok(());
+        };
+        let reader = Reader::connect(database_url.expose())
+            .await
+            .context("the API's login does not do")?;
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("TIDEWATCH_API_LISTEN: could not listen on {listen}"))?;
+        tracing::info!(address = %listener.local_addr()?, "the API listens");
+        let settings = api::Settings {
+            operator_token_file: operator_token_file.clone(),
+            followed: None,
+        };
+        let stop = self.supervisor.stop();
+        self.supervisor
+            .spawn(async move { Ok(api::serve(listener, reader, settings, stop).await?) });
+        Ok(())
+    }
+
+    fn start_operator(&mut self) {
+        if let (Some(engine), Some(EngineConfig { namespace, .. })) =
+            (&self.engine, &self.config.engine)
+            && self.has(Role::Operator)
+        {
+            let operator = Operator::new(
+                engine.client(),
+                operator::Settings {
+                    namespace: namespace.clone(),
+                },
+            );
+            let stop = self.supervisor.stop();
+            self.supervisor
+                .spawn(async move { Ok(operator.run(stop).await?) });
+        }
+    }
+
+    async fn start_ledger_roles(&mut self) -> anyhow::Result<()> {
+        let roles = &self.config.roles;
+        let (Some(url), true) = (
+            &self.config.database_url,
+            roles.iter().any(|role| role.writes_the_ledger()),
+        ) else {
+            return Ok(());
+        };
+        let ledger = open_ledger(url).await?;
+        let keeper = read_deployment(self.config.keeper.as_deref())?;
+        let deployment = self.start_chain_roles(&ledger, &keeper).await?;
+        if self.has(Role::Resolver) {
+            let resolver = Resolver::new(ledger.clone(), deployment, self.catalog.receiver());
+            self.supervisor
+                .spawn_worker(resolver, SOON, self.wakes.resolver.clone());
+        }
+        if let Some(engine) = self.engine.clone() {
+            self.start_engine_roles(&ledger, deployment, engine);
+        }
+        self.pass_hints_on(&ledger).await
+    }
+
+    /// Makes sure that the chain is the right one, and starts follower and judge. Without either, the deployment is looked up.
+    async fn start_chain_roles(
+        &mut self,
+        ledger: &Ledger,
+        keeper: &Deployment,
+    ) -> anyhow::Result<DeploymentId> {
+        let Some(chain) = &self.config.chain else {
+            return find_deployment(ledger, keeper).await;
+        };
+        let provider = connect_provider(chain)?;
+        let following = following(chain, keeper);
+        follower::check_contracts(&provider, &following).await?;
+        let deployment = follower::open(ledger, &provider, &following).await?;
+        if self.has(Role::Follower) {
+            let follower = Follower::new(ledger.clone(), provider.clone(), following);
+            self.supervisor
+                .spawn_worker(follower, SOON, Wake::default());
+        }
+        if self.has(Role::Judge) {
+            let catalog: watch::Receiver<Arc<Catalog>> = self.catalog.receiver();
+            let judge = Judge::new(
+                ledger.clone(),
+                deployment,
+                keeper.clone(),
+                provider,
+                catalog,
+            );
+            self.supervisor
+                .spawn_worker(judge, SOON, self.wakes.judge.clone());
+        }
+        Ok(deployment)
+    }
+
+    fn start_engine_roles(
+        &mut self,
+        ledger: &Ledger,
+        deployment: DeploymentId,
+        engine: KubernetesEngine,
+    ) {
+        let wakes = self.wakes.clone();
+        if self.has(Role::Dispatcher) {
+            let settings = DispatcherSettings::default();
+            let dispatcher = Dispatcher::new(ledger.clone(), deployment, engine.clone(), settings);
+            self.supervisor
+                .spawn_worker(dispatcher, SOON, wakes.dispatcher);
+        }
+        if self.has(Role::Observer) {
+            let observer = Observer::new(ledger.clone(), deployment, engine.clone());
+            self.supervisor
+                .spawn_worker(observer, SOON, wakes.observer.clone());
+        }
+        if self.has(Role::Collector) {
+            let collector = Collector::new(ledger.clone(), deployment, engine.clone());
+            self.supervisor
+                .spawn_worker(collector, SOON, wakes.collector.clone());
+        }
+        if self.has(Role::Reaper) {
+            let reaper = Reaper::new(
+                ledger.clone(),
+                deployment,
+                engine.clone(),
+                ReaperSettings::default(),
+            );
+            self.supervisor.spawn_worker(reaper, LATER, Wake::default());
+        }
+        let stop = self.supervisor.stop();
+        self.supervisor.spawn(async move {
+            forward_changes(engine, vec![wakes.observer, wakes.collector], stop).await;
+            Ok(())
+        });
+    }
+
+    async fn pass_hints_on(&mut self, ledger: &Ledger) -> anyhow::Result<()> {
+        let hints = listen::listen(ledger).await?;
+        let (wakes, stop) = (self.wakes.clone(), self.supervisor.stop());
+        self.supervisor.spawn(async move {
+            let hints = hints.take_until(stop.cancelled_owned());
+            hints
+                .for_each(|channel| {
+                    wakes.on_hint(&channel);
+                    std::future::ready(())
+                })
+                .await;
+            Ok(())
+        });
+        Ok(())
+    }
+}
+
+async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
+    let ledger = Ledger::connect(url.expose(), CONNECTIONS).await?;
+    let version = schema_version(&mut *ledger.acquire().await?).await?;
+    ensure!(version.is_compatible(), "{version}");
+    Ok(ledger)
+}
+
+/// The newest deployment of these contracts: what roles without a node work on.
+async fn find_deployment(ledger: &Ledger, keeper: &Deployment) -> anyhow::Result<DeploymentId> {
+    let connection = &mut ledger.acquire().await?;
+    let known =
+        deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
+            .await?;
+    let newest = known
+        .last()
+        .context("no follower has recorded this deployment yet: start one first")?;
+    Ok(newest.id)
+}
+
+fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
+    let path = path.context("TIDEWATCH_KEEPER is required")?;
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("could not read the deployment file {shown}"))?;
+    Deployment::parse(&text).with_context(|| format!("the deployment file {shown} cannot be used"))
+}
+
+fn connect_provider(chain: &ChainConfig) -> anyhow::Result<Provider> {
+    let url = chain
+        .rpc_urls
+        .first()
+        .context("TIDEWATCH_RPC_URLS is required")?;
+    Ok(Provider::new(url.expose())?)
+}
+
+fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {
+    Following {
+        chain_id: keeper.chain_id,
+        contracts_hash: keeper.contracts_hash(),
+        contracts_json: contracts_json(keeper),
+        addresses: keeper.addresses(),
+        start_block: keeper.start_block,
+        act_at: chain.act_at,
+        irreversible_at: chain.irreversible_at,
+        act_from_block: chain.act_from_block,
+        filter_version: FILTER_VERSION,
+    }
+}
+
+/// The contract set for people who look at the ledger.
+fn contracts_json(keeper: &Deployment) -> serde_json::Value {
+    let named = keeper
+        .contracts
+        .iter()
+        .map(|(contract, address)| (contract.as_str().to_owned(), address.to_string().into()));
+    serde_json::Value::Object(named.collect())
+}
+
+async fn connect_engine(config: Option<&EngineConfig>) -> anyhow::Result<Option<KubernetesEngine>> {
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    let mut settings = cluster::Settings::new(
+        config.namespace.clone(),
+        config.image.clone(),
+        config.results_url.clone(),
+    );
+    settings.pull_policy = config.image_pull_policy;
+    settings.access_mode = config.access_mode;
+    settings.storage_class.clone_from(&config.storage_class);
+    settings.runtime_class.clone_from(&config.runtime_class);
+    settings.results_secret.clone_from(&config.results_secret);
+    let engine = KubernetesEngine::connect(config.kubeconfig.as_deref(), settings)
+        .await
+        .context("the cluster cannot be used")?;
+    Ok(Some(engine))
+}

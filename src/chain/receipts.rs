@@ -1,0 +1,129 @@
+//! Logs proven complete: every receipt of the block, checked against the receipts root in its header.
+
+use alloy::consensus::proofs::calculate_receipt_root;
+use alloy::consensus::{Eip658Value, Receipt};
+use alloy::network::AnyReceiptEnvelope;
+use alloy::primitives::{Address, B256, Log};
+use alloy::transports::TransportResult;
+use serde_json::json;
+
+use super::block::{Header, RawLog};
+use super::error::Error;
+use super::provider::Provider;
+use super::wire::{WireLog, WireReceipt};
+
+const METHOD: &str = "eth_getBlockReceipts";
+
+impl Provider {
+    /// Reads the logs of a block out of all its receipts, whose trie's root (Yellow Paper, section 4.3.2) must be the header's.
+    /// No log of the block can then be missing, altered or made up; only the transactions' hashes are the provider's word.
+    ///
+    /// `Ok(None)` when there is no such proof to be had: the provider does not serve `eth_getBlockReceipts`, or the root comes
+    /// out otherwise, as it also does for receipts of a kind that has fields of its own (those of some rollups).
+    ///
+    /// # Errors
+    /// [`Error`], transient; [`Error::Missing`] when the provider does not know the block any more.
+    pub async fn logs_by_receipts(
+        &self,
+        addresses: &[Address],
+        header: &Header,
+    ) -> Result<Option<Vec<RawLog>>, Error> {
+        let answer: TransportResult<Option<Vec<WireReceipt>>> =
+            self.client.request(METHOD, json!([header.at.hash])).await;
+        let receipts = match self.heard(METHOD, answer) {
+            Ok(Some(receipts)) => receipts,
+            Ok(None) => return Err(self.missing(&header.at)),
+            Err(error) if error.is_unknown_method() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut envelopes = Vec::with_capacity(receipts.len());
+        let mut found = Vec::new();
+        let mut log_index = 0;
+        for (receipt, transaction_index) in receipts.into_iter().zip(0..) {
+            let place = Place {
+                header,
+                transaction_index,
+            };
+            let (envelope, logs) = place
+                .read(receipt, &mut log_index)
+                .map_err(|problem| self.malformed(METHOD, problem))?;
+            envelopes.push(envelope);
+            found.extend(
+                logs.into_iter()
+                    .filter(|log| addresses.contains(&log.address)),
+            );
+        }
+        let root = calculate_receipt_root(&envelopes);
+        if root == header.receipts_root {
+            return Ok(Some(found));
+        }
+        tracing::debug!(
+            block = %header.at,
+            %root,
+            header_root = %header.receipts_root,
+            "the receipts of block {} do not add up to its header's root",
+            header.at
+        );
+        Ok(None)
+    }
+}
+
+struct Place<'a> {
+    header: &'a Header,
+    transaction_index: u64,
+}
+
+impl Place<'_> {
+    /// A receipt as the trie holds it, and its logs. Places are counted here, since the root proves order but not the numbers
+    /// that the provider wrote beside the logs; those must agree.
+    fn read(
+        &self,
+        receipt: WireReceipt,
+        log_index: &mut u64,
+    ) -> Result<(AnyReceiptEnvelope, Vec<RawLog>), String> {
+        let status = match (receipt.status, receipt.root) {
+            (Some(status), _) => Eip658Value::Eip658(!status.is_zero()),
+            (None, Some(root)) => Eip658Value::PostState(root),
+            (None, None) => return Err("a receipt has neither status nor root".to_owned()),
+        };
+        let kind = u8::try_from(receipt.kind.to::<u64>())
+            .map_err(|_| format!("a receipt has type {}", receipt.kind))?;
+        let mut logs = Vec::with_capacity(receipt.logs.len());
+        for log in receipt.logs {
+            logs.push(self.place(log, *log_index)?);
+            *log_index += 1;
+        }
+        let inner = Receipt {
+            status,
+            cumulative_gas_used: receipt.cumulative_gas_used.to(),
+            logs: logs.iter().map(encodable).collect(),
+        };
+        let envelope = AnyReceiptEnvelope {
+            inner: inner.with_bloom(),
+            r#type: kind,
+        };
+        Ok((envelope, logs))
+    }
+
+    fn place(&self, log: WireLog, log_index: u64) -> Result<RawLog, String> {
+        let log = log.read()?;
+        let placed = (log.block, log.transaction_index, log.log_index);
+        if placed == (self.header.at, self.transaction_index, log_index) {
+            Ok(log)
+        } else {
+            Err(format!(
+                "log {log_index} of transaction {} of block {} claims to be log {} of transaction {} of block {}",
+                self.transaction_index,
+                self.header.at,
+                log.log_index,
+                log.transaction_index,
+                log.block
+            ))
+        }
+    }
+}
+
+fn encodable(log: &RawLog) -> Log {
+    let topics: Vec<B256> = log.topics.clone();
+    Log::new_unchecked(log.address, topics, log.data.clone())
+}

@@ -1,0 +1,290 @@
+use std::future::ready;
+use std::path::Path;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, CustomResourceExt, Resource};
+use serde_json::json;
+
+use super::error::{Attempt, Error, Verdict};
+use super::inert::inert;
+use super::manifests::{Subject, plan as render_plan};
+use super::observation::observation;
+use super::settings::Settings;
+use super::workflow::{COLLECTED, ComputeWorkflow, NetworkPolicy};
+use super::{client, logs};
+use crate::engine::{Engine, LogStream, Observation, WorkflowPlan, WorkflowUid};
+use crate::ids::JobName;
+
+/// How often a change is tried again because somebody else changed the object between our reading and our writing.
+const TRIES: usize = 5;
+
+/// The engine of a cluster: workflows are `ComputeWorkflow`s, and an operator somewhere carries them out.
+#[derive(Clone)]
+pub struct KubernetesEngine {
+    client: Client,
+    settings: Settings,
+}
+
+impl std::fmt::Debug for KubernetesEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KubernetesEngine")
+            .field("namespace", &self.settings.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KubernetesEngine {
+    /// The engine of the cluster that the kubeconfig names (without one: as kubectl finds it, or by the pod's service account).
+    ///
+    /// One request is made, so that an unreachable cluster and a missing definition are found now and not with the first job.
+    ///
+    /// # Errors
+    /// [`Error::Access`], [`Error::Kubeconfig`], [`Error::NotInstalled`], [`Error::Request`]; [`Error::Unsupported`] for
+    /// settings that this version cannot keep.
+    pub async fn connect(kubeconfig: Option<&Path>, settings: Settings) -> Result<Self, Error> {
+        let engine = Self::new(client::connect(kubeconfig).await?, settings)?;
+        installed(&engine.client).await?;
+        Ok(engine)
+    }
+
+    /// The engine behind a client.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for settings that this version cannot keep.
+    pub fn new(client: Client, settings: Settings) -> Result<Self, Error> {
+        if settings.network_policy == NetworkPolicy::Required {
+            return Err(Error::Unsupported(
+                "this version cannot prove a network policy from inside a pod yet, so `required` would be an empty promise; \
+                 the guard denies the network in any case: use `preferred`",
+            ));
+        }
+        if !settings.stage_image.contains("@sha256:") {
+            return Err(Error::Unsupported(
+                "the image of the stages must be pinned by its digest: name@sha256:…",
+            ));
+        }
+        Ok(Self { client, settings })
+    }
+
+    /// The client, for whoever runs the operator in the same process.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    fn workflows(&self) -> Api<ComputeWorkflow> {
+        Api::namespaced(self.client.clone(), &self.settings.namespace)
+    }
+
+    async fn find(&self, job: &JobName) -> Result<Option<ComputeWorkflow>, Error> {
+        self.workflows()
+            .get_opt(job.as_str())
+            .await
+            .attempt(|| format!("read workflow {job}"))
+    }
+
+    /// Hands the plan over. One that is there already was made by an earlier try: it is immutable and the same.
+    async fn hand_over(
+        &self,
+        plan: &WorkflowPlan,
+        workflow: &ComputeWorkflow,
+        attempt: u32,
+    ) -> Result<(), Error> {
+        let Some(subject) = Subject::new(workflow, attempt) else {
+            return Ok(());
+        };
+        let secret = render_plan(&subject, &plan.spec).map_err(|source| Error::Plan {
+            job: plan.job.to_string(),
+            source,
+        })?;
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.settings.namespace);
+        match secrets.create(&PostParams::default(), &secret).await {
+            Err(error) if error.is_taken() => Ok(()),
+            made => made
+                .map(drop)
+                .attempt(|| format!("hand the plan of {} over", plan.job)),
+        }
+    }
+
+    /// Patches a workflow as it was read: whoever changed it since, or made another one, prevents it.
+    async fn patch_as_read(
+        &self,
+        workflow: &ComputeWorkflow,
+        mut patch: serde_json::Value,
+    ) -> Result<(), kube::Error> {
+        let metadata = workflow.meta();
+        patch["metadata"]["uid"] = json!(metadata.uid);
+        patch["metadata"]["resourceVersion"] = json!(metadata.resource_version);
+        let name = metadata.name.as_deref().unwrap_or_default();
+        self.workflows()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .map(drop)
+    }
+
+    /// The pod of an attempt's stage that the operator recorded.
+    async fn pod_of(
+        &self,
+        job: &JobName,
+        attempt: u32,
+        stage: crate::engine::Stage,
+    ) -> Result<Option<logs::StagePod>, Error> {
+        let workflow = self.find(job).await?;
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.settings.namespace);
+        Ok(workflow.and_then(|workflow| logs::StagePod::of(&workflow, attempt, stage, pods)))
+    }
+}
+
+/// Whether the cluster answers and knows the custom resource. Reading its definition is a right that every role has.
+///
+/// # Errors
+/// [`Error::NotInstalled`], [`Error::Request`].
+pub(crate) async fn installed(client: &Client) -> Result<(), Error> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    match definitions.get(ComputeWorkflow::crd_name()).await {
+        Err(error) if error.is_missing() => Err(Error::NotInstalled),
+        answer => answer
+            .map(drop)
+            .attempt(|| "reach the cluster and read what it knows of ComputeWorkflow".to_owned()),
+    }
+}
+
+impl Engine for KubernetesEngine {
+    type Error = Error;
+
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    async fn ensure(&self, plan: &WorkflowPlan) -> Result<Observation, Error> {
+        let wanted = inert(plan, &self.settings);
+        let made = self
+            .workflows()
+            .create(&PostParams::default(), &wanted)
+            .await;
+        match made {
+            Err(error) if error.is_taken() => {
+                let known = self.find(&plan.job).await?.ok_or_else(|| Error::Conflict {
+                    object: format!("workflow {}", plan.job),
+                })?;
+                Ok(observation(&known))
+            }
+            made => made
+                .map(|workflow| observation(&workflow))
+                .attempt(|| format!("make workflow {}", plan.job)),
+        }
+    }
+
+    async fn start(
+        &self,
+        plan: &WorkflowPlan,
+        uid: &WorkflowUid,
+        attempt: u32,
+    ) -> Result<bool, Error> {
+        for _ in 0..TRIES {
+            let Some(workflow) = self.find(&plan.job).await?.filter(|w| has_uid(w, uid)) else {
+                return Ok(false);
+            };
+            let last = workflow.spec.attempt;
+            if last >= attempt {
+                return Ok(true);
+            }
+            if last + 1 != attempt {
+                return Err(Error::AttemptOutOfOrder {
+                    job: plan.job.to_string(),
+                    asked: attempt,
+                    last,
+                });
+            }
+            self.hand_over(plan, &workflow, attempt).await?;
+            let patch = json!({"spec": {"attempt": attempt}});
+            match self.patch_as_read(&workflow, patch).await {
+                Err(error) if error.is_outdated() || error.is_missing() => {}
+                done => {
+                    done.attempt(|| format!("start attempt {attempt} of {}", plan.job))?;
+                    return Ok(true);
+                }
+            }
+        }
+        Err(Error::Conflict {
+            object: format!("workflow {}", plan.job),
+        })
+    }
+
+    async fn observe(&self, job: &JobName) -> Result<Option<Observation>, Error> {
+        Ok(self.find(job).await?.as_ref().map(observation))
+    }
+
+    fn changes(&self) -> BoxStream<'static, ()> {
+        watcher(self.workflows(), watcher::Config::default())
+            .default_backoff()
+            .filter_map(|event| ready(event.ok().map(drop)))
+            .boxed()
+    }
+
+    async fn preview(
+        &self,
+        job: &JobName,
+        attempt: u32,
+    ) -> Result<Option<LogStream<Error>>, Error> {
+        match self
+            .pod_of(job, attempt, crate::engine::Stage::Algorithm)
+            .await?
+        {
+            Some(pod) => pod.follow().await,
+            None => Ok(None),
+        }
+    }
+
+    async fn record(&self, job: &JobName, attempt: u32) -> Result<Option<Bytes>, Error> {
+        match self
+            .pod_of(job, attempt, crate::engine::Stage::Publish)
+            .await?
+        {
+            Some(pod) => pod.whole().await,
+            None => Ok(None),
+        }
+    }
+
+    async fn release(&self, job: &JobName, uid: &WorkflowUid) -> Result<(), Error> {
+        for _ in 0..TRIES {
+            let Some(workflow) = self.find(job).await?.filter(|w| has_uid(w, uid)) else {
+                return Ok(());
+            };
+            let held = workflow.metadata.finalizers.clone().unwrap_or_default();
+            if !held.iter().any(|name| name == COLLECTED) {
+                return Ok(());
+            }
+            let others: Vec<_> = held.iter().filter(|name| *name != COLLECTED).collect();
+            let patch = json!({"metadata": {"finalizers": others}});
+            match self.patch_as_read(&workflow, patch).await {
+                Err(error) if error.is_missing() => return Ok(()),
+                Err(error) if error.is_outdated() => {}
+                done => return done.attempt(|| format!("let go of workflow {job}")),
+            }
+        }
+        Err(Error::Conflict {
+            object: format!("workflow {job}"),
+        })
+    }
+
+    async fn remove(&self, job: &JobName, uid: &WorkflowUid) -> Result<(), Error> {
+        let only_this_one = DeleteParams::background().preconditions(Preconditions {
+            uid: Some(uid.0.clone()),
+            resource_version: None,
+        });
+        match self.workflows().delete(job.as_str(), &only_this_one).await {
+            Err(error) if error.is_missing() || error.is_outdated() => Ok(()),
+            done => done.map(drop).attempt(|| format!("remove workflow {job}")),
+        }
+    }
+}
+
+fn has_uid(workflow: &ComputeWorkflow, uid: &WorkflowUid) -> bool {
+    workflow.metadata.uid.as_deref() == Some(uid.0.as_str())
+}

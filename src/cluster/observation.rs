@@ -1,0 +1,51 @@
+use super::status::{ComputeWorkflowStatus, StageStatus};
+use super::workflow::ComputeWorkflow;
+use crate::engine::{Observation, StageObservation, WorkflowUid};
+use crate::jobs::Status;
+
+/// A workflow as schedulers see it. A status that still speaks of an earlier attempt is none.
+pub(super) fn observation(workflow: &ComputeWorkflow) -> Observation {
+    let attempt = workflow.spec.attempt;
+    let status = workflow
+        .status
+        .as_ref()
+        .filter(|status| status.attempt == attempt);
+    Observation {
+        uid: WorkflowUid(workflow.metadata.uid.clone().unwrap_or_default()),
+        status: status.and_then(job_status),
+        attempt,
+        stages: status.map(stages).unwrap_or_default(),
+        published: status.and_then(|status| status.published.clone()),
+        deleting: workflow.metadata.deletion_timestamp.is_some(),
+    }
+}
+
+fn job_status(status: &ComputeWorkflowStatus) -> Option<Status> {
+    Some(Status {
+        phase: status.phase?,
+        outcome: status.outcome,
+        reason: status.reason,
+        attempt: status.attempt,
+    })
+}
+
+fn stages(status: &ComputeWorkflowStatus) -> Vec<StageObservation> {
+    let mut stages: Vec<_> = status
+        .stages
+        .iter()
+        .filter(|stage| stage.attempt == status.attempt)
+        .map(stage)
+        .collect();
+    stages.sort_by_key(|stage| stage.stage);
+    stages
+}
+
+fn stage(status: &StageStatus) -> StageObservation {
+    StageObservation {
+        stage: status.stage,
+        runner: status.pod_uid.clone(),
+        started_at: status.started_at,
+        finished_at: status.finished_at,
+        exit_code: status.exit_code,
+    }
+}

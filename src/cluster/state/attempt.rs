@@ -1,0 +1,197 @@
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::outcome::{end_after, outcome_of};
+use super::{Decision, FINISHED, PLAN_ERASED, World};
+use crate::cluster::manifests::{Subject, algorithm, claim, configure, publish};
+use crate::cluster::status::{ClaimStatus, ComputeWorkflowStatus, StageStatus, Why};
+use crate::engine::Stage;
+use crate::jobs::{Outcome, Phase, Reason};
+
+/// The stages of an attempt, in order.
+const STAGES: [Stage; 3] = [Stage::Configure, Stage::Algorithm, Stage::Publish];
+
+/// How long to wait for the garbage collector to take an object of an earlier workflow with the same name.
+const FOREIGN_OBJECT: Duration = Duration::from_secs(10);
+
+/// An attempt under way.
+pub(super) struct Attempt<'a> {
+    pub(super) world: &'a World<'a>,
+    pub(super) status: ComputeWorkflowStatus,
+    subject: Subject<'a>,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(world: &'a World<'a>, status: ComputeWorkflowStatus) -> Option<Self> {
+        let subject = Subject::new(world.workflow, status.attempt)?;
+        Some(Self {
+            world,
+            status,
+            subject,
+        })
+    }
+
+    pub(super) fn step(&self) -> Decision {
+        if self.status.claim().is_none() {
+            return self.claim();
+        }
+        for stage in STAGES {
+            let Some(known) = self.status.stage(stage) else {
+                return self.begin(stage);
+            };
+            if !known.is_over() {
+                return self.follow(known);
+            }
+            if let Some(end) = end_after(known, &self.status) {
+                return self.finish(end);
+            }
+            if stage == Stage::Configure && !self.status.is(PLAN_ERASED) {
+                return self.forget(self.with_plan_erased());
+            }
+        }
+        self.finish(None)
+    }
+
+    /// Why everything has to end, if it has to.
+    pub(super) fn stop(&self) -> Option<Reason> {
+        if self.world.workflow.metadata.deletion_timestamp.is_some() {
+            return Some(Reason::WorkflowDeleted);
+        }
+        self.world
+            .workflow
+            .spec
+            .stop
+            .then_some(Reason::StoppedByOperator)
+    }
+
+    pub(super) const fn is_suspended(&self) -> bool {
+        self.world.workflow.spec.suspend
+    }
+
+    /// The Job of a stage, as it is rendered.
+    pub(super) fn rendered(&self, stage: Stage) -> Job {
+        match stage {
+            Stage::Configure | Stage::Filter => configure(&self.subject),
+            Stage::Algorithm => algorithm(&self.subject),
+            Stage::Publish => {
+                let algorithm = self.status.stage(Stage::Algorithm);
+                let complete = algorithm.is_some_and(|stage| stage.reason.is_none());
+                publish(&self.subject, complete)
+            }
+        }
+    }
+
+    /// The pods that a Job made.
+    pub(super) fn pods_of(&self, job_uid: &str) -> impl Iterator<Item = &'a Pod> {
+        let owner = Some(job_uid.to_owned());
+        let pods = self.world.pods.iter();
+        pods.filter(move |pod| controller(&pod.metadata) == owner.as_deref())
+    }
+
+    fn owns(&self, metadata: &ObjectMeta) -> bool {
+        controller(metadata) == Some(self.subject.uid())
+    }
+
+    fn claim(&self) -> Decision {
+        if let Some(reason) = self.stop() {
+            return self.finish(Some(reason));
+        }
+        match self.world.claim {
+            Some(claim) if self.owns(&claim.metadata) => {
+                let mut status = self.status.clone();
+                status.claims.push(ClaimStatus {
+                    attempt: status.attempt,
+                    name: claim.metadata.name.clone().unwrap_or_default(),
+                    uid: claim.metadata.uid.clone().unwrap_or_default(),
+                });
+                Decision::Record(Box::new(status))
+            }
+            Some(_) => Decision::Wait(Some(FOREIGN_OBJECT)),
+            None if self.is_suspended() => Decision::Wait(None),
+            None => Decision::CreateClaim(Box::new(claim(&self.subject))),
+        }
+    }
+
+    fn begin(&self, stage: Stage) -> Decision {
+        let stop = self.stop().filter(|_| stage != Stage::Publish);
+        let name = self.subject.names().job(stage);
+        let named = |job: &&Job| job.metadata.name.as_ref() == Some(&name);
+        let known = self.world.jobs.iter().find(named);
+        match known {
+            Some(job) if self.owns(&job.metadata) => {
+                let uid = job.metadata.uid.clone().unwrap_or_default();
+                let mut status = self.status.clone();
+                let attempt = status.attempt;
+                status
+                    .stages
+                    .push(StageStatus::begun(stage, attempt, name, uid));
+                if stage == Stage::Publish {
+                    status.phase = Some(Phase::Publishing);
+                }
+                Decision::Record(Box::new(status))
+            }
+            Some(_) => Decision::Wait(Some(FOREIGN_OBJECT)),
+            None if stop.is_some() => self.finish(stop),
+            None if !self.has_claim() => self.finish(Some(self.without_claim())),
+            None if self.is_suspended() && self.stop().is_none() => Decision::Wait(None),
+            None => Decision::CreateJob(Box::new(self.rendered(stage))),
+        }
+    }
+
+    /// Whether the recorded claim is there to stay.
+    fn has_claim(&self) -> bool {
+        let recorded = self.status.claim().map(|claim| claim.uid.as_str());
+        self.world.claim.is_some_and(|claim| {
+            claim.metadata.uid.as_deref() == recorded && claim.metadata.deletion_timestamp.is_none()
+        })
+    }
+
+    /// What the job ends with when its volume is gone: with what the algorithm ended with, if that was known already.
+    fn without_claim(&self) -> Reason {
+        let algorithm = self.status.stage(Stage::Algorithm);
+        let known = algorithm.and_then(|stage| stage.reason);
+        known.or_else(|| self.stop()).unwrap_or(Reason::PodMissing)
+    }
+
+    pub(super) fn finish(&self, reason: Option<Reason>) -> Decision {
+        let code = reason.map_or(Outcome::Succeeded.as_str(), Reason::as_str);
+        let sentence = reason.map_or("Everything that may leave is stored.", Reason::sentence);
+        let mut status = self.with_plan_erased();
+        status.phase = Some(Phase::Finished);
+        status.outcome = Some(reason.map_or(Outcome::Succeeded, outcome_of));
+        status.reason = reason;
+        let why = Why {
+            reason: code,
+            message: sentence,
+            now: self.world.now,
+        };
+        status.set_condition(FINISHED, true, &why);
+        // Again, although it was erased after configuring: a dispatcher that was stalled may have made it late.
+        self.forget(status)
+    }
+
+    fn forget(&self, then: ComputeWorkflowStatus) -> Decision {
+        Decision::Forget(self.subject.names().plan(), Box::new(then))
+    }
+
+    fn with_plan_erased(&self) -> ComputeWorkflowStatus {
+        let mut status = self.status.clone();
+        let why = Why {
+            reason: "deleted",
+            message: "The Secret with the source URLs was deleted.",
+            now: self.world.now,
+        };
+        status.set_condition(PLAN_ERASED, true, &why);
+        status
+    }
+}
+
+/// Uid of the object that controls another.
+pub(super) fn controller(metadata: &ObjectMeta) -> Option<&str> {
+    let owners = metadata.owner_references.as_ref()?;
+    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
+    Some(owner.uid.as_str())
+}

@@ -1,0 +1,460 @@
+use std::time::Duration;
+
+use super::outcome::outcome_of;
+use super::simulation::{End, Simulation, guard, published};
+use super::{Answer, Decision};
+use crate::cluster::fixture;
+use crate::engine::Stage;
+use crate::jobs::{Outcome, Phase, Reason};
+use crate::stages::Ending;
+
+const START_DEADLINE: i64 = 600;
+
+fn said(ending: &Ending) -> String {
+    serde_json::to_string(ending).unwrap()
+}
+
+fn finished(outcome: Outcome, reason: Reason) -> (Option<Phase>, Option<Outcome>, Option<Reason>) {
+    (Some(Phase::Finished), Some(outcome), Some(reason))
+}
+
+#[test]
+fn an_inert_workflow_does_nothing_and_can_be_deleted() {
+    let mut simulation = Simulation::started();
+    simulation.workflow.spec.attempt = 0;
+    assert_eq!(simulation.settle(), Decision::Wait(None));
+    assert_eq!(simulation.workflow.status, None);
+    simulation.workflow.metadata.deletion_timestamp = Some(fixture::time(1));
+    simulation.settle();
+    let stopped = finished(Outcome::Stopped, Reason::WorkflowDeleted);
+    assert_eq!(simulation.end_of_job(), stopped);
+    assert!(simulation.claim.is_none());
+}
+
+#[test]
+fn a_job_goes_from_stage_to_stage() {
+    let mut simulation = Simulation::started();
+    simulation.settle();
+    assert_eq!(simulation.status().phase, Some(Phase::Configuring));
+    assert_eq!(simulation.names_of_jobs(), ["configure"]);
+
+    let mut simulation = Simulation::running(Stage::Algorithm);
+    assert_eq!(simulation.status().phase, Some(Phase::Running));
+    assert_eq!(simulation.forgotten, 1);
+    let pod = simulation.pods.last().unwrap();
+    // Started two seconds after the pod: 2 + 60 of the job + 30 for the guard.
+    let deadline = pod.spec.as_ref().unwrap().active_deadline_seconds;
+    assert_eq!(deadline, Some(92));
+    assert_eq!(simulation.released, [pod.metadata.uid.clone().unwrap()]);
+
+    simulation.end_well(Stage::Algorithm);
+    simulation.settle();
+    assert_eq!(simulation.status().phase, Some(Phase::Publishing));
+    let mut simulation = Simulation::running(Stage::Publish);
+    simulation.end_well(Stage::Publish);
+    assert_eq!(simulation.settle(), Decision::Wait(None));
+    let well = (Some(Phase::Finished), Some(Outcome::Succeeded), None);
+    assert_eq!(simulation.end_of_job(), well);
+    assert_eq!(simulation.status().published, Some(published()));
+    assert!(simulation.status().is("Finished"));
+    assert_eq!(simulation.forgotten, 2);
+    assert_eq!(
+        simulation.names_of_jobs(),
+        ["configure", "algorithm", "publish"]
+    );
+}
+
+#[test]
+fn a_failed_configure_ends_the_job_with_what_our_stage_said() {
+    let ending = Ending::Configure {
+        reason: Some(Reason::AlgorithmProvisioningFailed),
+        detail: Some("no room".to_owned()),
+    };
+    let table = [
+        (
+            said(&ending),
+            Reason::AlgorithmProvisioningFailed,
+            Some("no room"),
+        ),
+        (String::new(), Reason::DataProvisioningFailed, None),
+        (
+            "https://secret".to_owned(),
+            Reason::DataProvisioningFailed,
+            None,
+        ),
+    ];
+    for (message, reason, detail) in table {
+        let mut simulation = Simulation::running(Stage::Configure);
+        simulation.end(Stage::Configure, 31, &message, End::default());
+        simulation.settle();
+        assert_eq!(simulation.end_of_job(), finished(Outcome::Failed, reason));
+        let stage = simulation.status().stage(Stage::Configure).unwrap();
+        assert_eq!(stage.message.as_deref(), detail);
+        assert_eq!(simulation.names_of_jobs(), ["configure"]);
+        assert_eq!(simulation.forgotten, 1);
+    }
+}
+
+#[test]
+fn however_an_algorithm_ended_its_log_is_brought_out() {
+    let none = End::default();
+    let killed = End {
+        container: Some("OOMKilled"),
+        ..none
+    };
+    let deadline = End {
+        pod: Some("DeadlineExceeded"),
+        ..none
+    };
+    let evicted = End {
+        pod: Some("Evicted"),
+        ..none
+    };
+    let drained = End {
+        disrupted: Some("DeletionByTaintManager"),
+        ..none
+    };
+    let garbage = End {
+        disrupted: Some("DeletionByPodGC"),
+        ..none
+    };
+    let by = |code, signal, reason| said(&guard(code, signal, reason));
+    let silent = String::new;
+    let table = [
+        (7, by(Some(7), None, None), none, Reason::AlgorithmFailed),
+        (139, by(None, Some(11), None), none, Reason::AlgorithmFailed),
+        (
+            42,
+            by(None, None, Some(Reason::DiskExceeded)),
+            none,
+            Reason::DiskExceeded,
+        ),
+        (
+            42,
+            by(None, None, Some(Reason::TimeExceeded)),
+            none,
+            Reason::TimeExceeded,
+        ),
+        (
+            127,
+            by(None, None, Some(Reason::NoShell)),
+            none,
+            Reason::NoShell,
+        ),
+        // What an algorithm could write: its own 42, a lie about the code, a word that is the cluster's.
+        (42, by(Some(42), None, None), none, Reason::AlgorithmFailed),
+        (9, by(Some(0), None, None), none, Reason::AlgorithmFailed),
+        (
+            1,
+            by(None, None, Some(Reason::Evicted)),
+            none,
+            Reason::AlgorithmFailed,
+        ),
+        (1, "not JSON".to_owned(), none, Reason::AlgorithmFailed),
+        (137, silent(), killed, Reason::MemoryExceeded),
+        (137, silent(), deadline, Reason::TimeExceeded),
+        (137, silent(), evicted, Reason::Evicted),
+        (143, silent(), drained, Reason::Evicted),
+        (143, silent(), garbage, Reason::PodMissing),
+    ];
+    for (code, message, end, reason) in table {
+        let mut simulation = Simulation::running(Stage::Algorithm);
+        simulation.end(Stage::Algorithm, code, &message, end);
+        simulation.settle();
+        let stage = simulation.status().stage(Stage::Algorithm).unwrap();
+        assert_eq!(stage.message, None, "{message}");
+        assert_eq!(simulation.status().phase, Some(Phase::Publishing));
+        simulation.make_pod(Stage::Publish);
+        simulation.settle();
+        simulation.run(Stage::Publish);
+        simulation.end_well(Stage::Publish);
+        simulation.settle();
+        let end = finished(outcome_of(reason), reason);
+        assert_eq!(simulation.end_of_job(), end, "{message}");
+        assert_eq!(simulation.status().published, Some(published()));
+    }
+}
+
+#[test]
+fn a_pod_deleted_while_it_runs_is_lost() {
+    let mut simulation = Simulation::running(Stage::Algorithm);
+    simulation.pod_mut().metadata.deletion_timestamp = Some(fixture::time(5));
+    let message = said(&guard(None, Some(15), None));
+    simulation.end(Stage::Algorithm, 143, &message, End::default());
+    simulation.settle();
+    let stage = simulation.status().stage(Stage::Algorithm).unwrap();
+    assert_eq!(stage.reason, Some(Reason::PodMissing));
+}
+
+#[test]
+fn a_stage_that_cannot_start_in_time_is_ended() {
+    let table = [
+        (
+            Stage::Configure,
+            Some("ErrImagePull"),
+            Outcome::Failed,
+            Reason::ImageUnavailable,
+        ),
+        (
+            Stage::Algorithm,
+            Some("ImagePullBackOff"),
+            Outcome::Failed,
+            Reason::ImageUnavailable,
+        ),
+        (
+            Stage::Configure,
+            Some("CreateContainerConfigError"),
+            Outcome::TimedOut,
+            Reason::StartTimeExceeded,
+        ),
+        (
+            Stage::Algorithm,
+            None,
+            Outcome::TimedOut,
+            Reason::StartTimeExceeded,
+        ),
+    ];
+    for (stage, waiting, outcome, reason) in table {
+        let mut simulation = match stage {
+            Stage::Algorithm => {
+                let mut simulation = Simulation::running(Stage::Configure);
+                simulation.end_well(Stage::Configure);
+                simulation.settle();
+                simulation
+            }
+            _ => {
+                let mut simulation = Simulation::started();
+                simulation.settle();
+                simulation
+            }
+        };
+        simulation.make_pod(stage);
+        simulation.settle();
+        if let Some(waiting) = waiting {
+            simulation.wait(stage, waiting);
+        }
+        let wait = Duration::from_secs(600);
+        assert_eq!(simulation.settle(), Decision::Wait(Some(wait)));
+        simulation.seconds = START_DEADLINE;
+        simulation.settle();
+        let known = simulation.status().stage(stage).unwrap();
+        assert_eq!(known.reason, Some(reason));
+        if waiting.is_some() {
+            // Bound to a node: the kubelet ends it, and only then it is over.
+            assert!(!known.is_over());
+            let spec = simulation.pod_mut().spec.as_ref().unwrap();
+            assert_eq!(spec.active_deadline_seconds, Some(1));
+            simulation.pod_mut().status.as_mut().unwrap().phase = Some("Failed".to_owned());
+        }
+        simulation.settle();
+        assert_eq!(simulation.end_of_job(), finished(outcome, reason));
+        assert!(!simulation.names_of_jobs().contains(&"publish"));
+    }
+}
+
+#[test]
+fn silence_of_the_cluster_decides_nothing() {
+    let mut simulation = Simulation::running(Stage::Algorithm);
+    simulation.seconds = 1_000_000;
+    assert_eq!(simulation.settle(), Decision::Wait(None));
+    assert_eq!(simulation.status().phase, Some(Phase::Running));
+}
+
+#[test]
+fn admission_is_asked_why_there_is_no_pod() {
+    let mut simulation = Simulation::started();
+    let wait = Decision::Wait(Some(Duration::from_secs(3)));
+    assert_eq!(simulation.settle(), wait);
+    simulation.seconds = 3;
+    assert!(matches!(simulation.settle(), Decision::Ask(_)));
+    simulation.seconds = 1_000_000;
+    simulation.answer = Some(Answer::NoRoom);
+    assert!(matches!(simulation.settle(), Decision::Wait(Some(_))));
+    assert_eq!(simulation.status().phase, Some(Phase::Configuring));
+    simulation.answer = Some(Answer::Refused);
+    simulation.settle();
+    let refused = finished(Outcome::Failed, Reason::ClusterRefused);
+    assert_eq!(simulation.end_of_job(), refused);
+}
+
+#[test]
+fn what_was_recorded_and_is_missing_is_lost_and_never_made_again() {
+    let mut simulation = Simulation::running(Stage::Algorithm);
+    simulation.pods.pop();
+    simulation.settle();
+    // The log that lies on the volume is brought out.
+    assert_eq!(
+        simulation.names_of_jobs(),
+        ["configure", "algorithm", "publish"]
+    );
+    simulation.make_pod(Stage::Publish);
+    simulation.run(Stage::Publish);
+    simulation.end_well(Stage::Publish);
+    simulation.settle();
+    let lost = finished(Outcome::Lost, Reason::PodMissing);
+    assert_eq!(simulation.end_of_job(), lost);
+    assert_eq!(simulation.released.len(), 1);
+
+    let mut simulation = Simulation::started();
+    simulation.settle();
+    simulation.jobs.clear();
+    simulation.settle();
+    assert_eq!(simulation.end_of_job(), lost);
+    assert!(simulation.jobs.is_empty());
+}
+
+#[test]
+fn a_volume_that_is_gone_ends_the_job() {
+    let mut simulation = Simulation::running(Stage::Configure);
+    simulation.claim = None;
+    simulation.end_well(Stage::Configure);
+    simulation.settle();
+    let lost = finished(Outcome::Lost, Reason::PodMissing);
+    assert_eq!(simulation.end_of_job(), lost);
+    assert_eq!(simulation.names_of_jobs(), ["configure"]);
+}
+
+#[test]
+fn an_altered_pod_is_never_let_go() {
+    let mut simulation = Simulation::running(Stage::Configure);
+    simulation.end_well(Stage::Configure);
+    simulation.settle();
+    simulation.make_pod(Stage::Algorithm);
+    simulation.pod_mut().spec.as_mut().unwrap().host_network = Some(true);
+    simulation.settle();
+    let altered = finished(Outcome::Failed, Reason::PodAltered);
+    assert_eq!(simulation.end_of_job(), altered);
+    assert!(simulation.released.is_empty());
+    let stage = simulation.status().stage(Stage::Algorithm).unwrap();
+    let place = "spec.hostNetwork is not as rendered";
+    assert_eq!(stage.message.as_deref(), Some(place));
+    assert_eq!(stage.pod_uid, None);
+}
+
+#[test]
+fn one_pod_of_an_attempt_is_let_go_and_no_other() {
+    let mut simulation = Simulation::running(Stage::Algorithm);
+    simulation.make_pod(Stage::Algorithm);
+    simulation.settle();
+    assert_eq!(simulation.released.len(), 1);
+    assert!(super::super::gate::is_gated(
+        simulation.pods.last().unwrap()
+    ));
+    // Nor when the one that was let go is gone.
+    let second = simulation.pods.pop().unwrap();
+    simulation.pods.pop();
+    simulation.pods.push(second);
+    simulation.settle();
+    assert_eq!(simulation.released.len(), 1);
+}
+
+#[test]
+fn stop_and_deletion_end_what_runs_and_still_bring_the_log_out() {
+    let table = [
+        (true, Reason::StoppedByOperator),
+        (false, Reason::WorkflowDeleted),
+    ];
+    for (by_operator, reason) in table {
+        let mut simulation = Simulation::running(Stage::Algorithm);
+        stop(&mut simulation, by_operator);
+        assert_eq!(simulation.settle(), Decision::Wait(None));
+        let spec = simulation.pods.last().unwrap().spec.as_ref().unwrap();
+        assert_eq!(spec.active_deadline_seconds, Some(1));
+        assert_eq!(simulation.status().phase, Some(Phase::Running));
+        let deadline = End {
+            pod: Some("DeadlineExceeded"),
+            ..End::default()
+        };
+        simulation.end(Stage::Algorithm, 137, "", deadline);
+        simulation.settle();
+        simulation.make_pod(Stage::Publish);
+        simulation.run(Stage::Publish);
+        simulation.end_well(Stage::Publish);
+        simulation.settle();
+        let stopped = finished(Outcome::Stopped, reason);
+        assert_eq!(simulation.end_of_job(), stopped);
+        assert_eq!(simulation.status().published, Some(published()));
+    }
+}
+
+#[test]
+fn a_stop_before_the_algorithm_runs_starts_nothing_more() {
+    let mut simulation = Simulation::running(Stage::Configure);
+    simulation.end_well(Stage::Configure);
+    simulation.settle();
+    simulation.make_pod(Stage::Algorithm);
+    stop(&mut simulation, true);
+    simulation.settle();
+    let stopped = finished(Outcome::Stopped, Reason::StoppedByOperator);
+    assert_eq!(simulation.end_of_job(), stopped);
+    assert!(simulation.released.is_empty());
+    assert_eq!(simulation.names_of_jobs(), ["configure"]);
+}
+
+#[test]
+fn a_stop_while_publishing_lets_it_finish() {
+    let mut simulation = Simulation::running(Stage::Publish);
+    stop(&mut simulation, true);
+    assert_eq!(simulation.settle(), Decision::Wait(None));
+    simulation.end_well(Stage::Publish);
+    simulation.settle();
+    let well = (Some(Phase::Finished), Some(Outcome::Succeeded), None);
+    assert_eq!(simulation.end_of_job(), well);
+}
+
+#[test]
+fn publishing_that_fails_or_lasts_too_long_ends_so() {
+    let deadline = End {
+        pod: Some("DeadlineExceeded"),
+        ..End::default()
+    };
+    let table = [
+        (End::default(), Outcome::Failed, Reason::PublishingFailed),
+        (deadline, Outcome::TimedOut, Reason::PublishingTimeExceeded),
+    ];
+    for (end, outcome, reason) in table {
+        let mut simulation = Simulation::running(Stage::Publish);
+        simulation.end(Stage::Publish, 61, "", end);
+        simulation.settle();
+        assert_eq!(simulation.end_of_job(), finished(outcome, reason));
+    }
+}
+
+#[test]
+fn suspension_holds_back_the_release() {
+    let mut simulation = Simulation::running(Stage::Configure);
+    simulation.end_well(Stage::Configure);
+    simulation.settle();
+    simulation.workflow.spec.suspend = true;
+    simulation.make_pod(Stage::Algorithm);
+    assert_eq!(simulation.settle(), Decision::Wait(None));
+    assert!(simulation.released.is_empty());
+    simulation.workflow.spec.suspend = false;
+    simulation.settle();
+    assert_eq!(simulation.released.len(), 1);
+}
+
+#[test]
+fn the_next_attempt_begins_anew_and_keeps_what_is_known() {
+    let mut simulation = Simulation::running(Stage::Configure);
+    simulation.end(Stage::Configure, 31, "", End::default());
+    simulation.settle();
+    simulation.workflow.spec.attempt = 2;
+    simulation.claim = None;
+    simulation.settle();
+    assert_eq!(simulation.status().attempt, 2);
+    assert_eq!(simulation.status().phase, Some(Phase::Configuring));
+    assert_eq!(simulation.status().reason, None);
+    assert_eq!(simulation.status().stages.len(), 2);
+    let last = simulation.jobs.last().unwrap();
+    let name = last.metadata.name.as_deref().unwrap();
+    assert!(name.ends_with("-2-configure"), "{name}");
+}
+
+fn stop(simulation: &mut Simulation, by_operator: bool) {
+    if by_operator {
+        simulation.workflow.spec.stop = true;
+    } else {
+        simulation.workflow.metadata.deletion_timestamp = Some(fixture::time(9));
+    }
+}

@@ -1,0 +1,61 @@
+//! Bindings generated from `abi/*.json`, facts taken from the published package (see `abi/README.md`).
+//!
+//! Only encoding and decoding is generated, no client: the pure parts of this module stay free of any provider.
+
+use alloy::sol;
+
+sol!(
+    #[sol(abi)]
+    ConditionStoreManager,
+    "abi/ConditionStoreManager.json"
+);
+sol!(
+    #[sol(abi)]
+    AgreementStoreManager,
+    "abi/AgreementStoreManager.json"
+);
+sol!(
+    #[sol(abi)]
+    TemplateStoreManager,
+    "abi/TemplateStoreManager.json"
+);
+sol!(
+    #[sol(abi)]
+    DIDRegistry,
+    "abi/DIDRegistry.json"
+);
+sol!(
+    #[sol(abi)]
+    OceanToken,
+    "abi/OceanToken.json"
+);
+sol!(
+    #[sol(abi)]
+    Dispenser,
+    "abi/Dispenser.json"
+);
+sol!(
+    #[sol(abi)]
+    LockRewardCondition,
+    "abi/LockRewardCondition.json"
+);
+sol!(
+    #[sol(abi)]
+    EscrowReward,
+    "abi/EscrowReward.json"
+);
+sol!(
+    #[sol(abi)]
+    ComputeExecutionCondition,
+    "abi/ComputeExecutionCondition.json"
+);
+sol!(
+    #[sol(abi)]
+    EscrowComputeExecutionTemplate,
+    "abi/EscrowComputeExecutionTemplate.json"
+);
+sol!(
+    #[sol(abi)]
+    Proxy,
+    "abi/Proxy.json"
+);

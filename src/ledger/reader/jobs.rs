@@ -1,0 +1,253 @@
+use alloy::primitives::{Address, B256};
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{address, hash, unsigned};
+use crate::ids::{AgreementId, BlockRef, ConditionId, DeploymentId, Did, JobId, JobName};
+use crate::jobs::{Outcome, Phase};
+use crate::ledger::{Attempt, Error};
+
+/// Which jobs; `None` means any.
+#[derive(Clone, Debug, Default)]
+pub struct JobFilter {
+    /// By name.
+    pub name: Option<JobName>,
+    /// By phase.
+    pub phase: Option<Phase>,
+    /// By outcome.
+    pub outcome: Option<Outcome>,
+    /// By reason's code; codes that this version does not know are welcome.
+    pub reason: Option<String>,
+    /// By consumer.
+    pub consumer: Option<Address>,
+    /// By provider.
+    pub provider: Option<Address>,
+    /// By asset.
+    pub did: Option<Did>,
+    /// By agreement.
+    pub agreement: Option<AgreementId>,
+    /// By condition.
+    pub condition: Option<ConditionId>,
+    /// By any transaction that made a log of the agreement, or a log that a verdict rests on.
+    pub transaction: Option<B256>,
+    /// Recorded after this moment.
+    pub created_after: Option<DateTime<Utc>>,
+    /// Recorded before this moment.
+    pub created_before: Option<DateTime<Utc>>,
+    /// Not finished.
+    pub unfinished: bool,
+    /// Rows before this one in the order newest first: where the page before ended.
+    pub before: Option<JobId>,
+}
+
+/// A job with its state, and what stands beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRow {
+    /// Row id: the place in the order.
+    pub id: JobId,
+    /// Public id.
+    pub name: JobName,
+    /// What owes it.
+    pub trigger: String,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The contract whose event owes it.
+    pub contract: Address,
+    /// The trigger's key: for the keeper the condition's id.
+    pub key: B256,
+    /// The agreement.
+    pub agreement: AgreementId,
+    /// The asset.
+    pub did: Did,
+    /// The consumer that the event names.
+    pub consumer: Address,
+    /// The asset's provider, once judged.
+    pub provider: Option<Address>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Why, as the code: a newer version of the workers may know more of them.
+    pub reason: Option<String>,
+    /// The attempt started last.
+    pub attempt: u32,
+    /// Decimal amount in the token's smallest unit.
+    pub payment: Option<String>,
+    /// Who paid.
+    pub payer: Option<Address>,
+    /// The block of its event.
+    pub block: BlockRef,
+    /// That block's own timestamp, if the block is known.
+    pub block_made_at: Option<DateTime<Utc>>,
+    /// Whether that block is on the chain.
+    pub block_canonical: bool,
+    /// Whether it can no longer be rolled back.
+    pub block_irreversible: bool,
+    /// The event's transaction.
+    pub transaction_hash: B256,
+    /// The event's place in its block.
+    pub log_index: u64,
+    /// When it was recorded.
+    pub created_at: DateTime<Utc>,
+    /// When an engine first worked on it.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// The newest `limit` jobs that fit the filter, newest first. Rows that arrive between two pages neither repeat nor hide others.
+///
+/// # Errors
+/// Database errors, or rows that this version cannot read.
+pub async fn list(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    filter: &JobFilter,
+    limit: u32,
+) -> Result<Vec<JobRow>, Error> {
+    let rows = sqlx::query_as!(
+        Columns,
+        r#"SELECT j.id, j.name, j.trigger, d.chain_id, j.contract AS "contract: Vec<u8>", j.key AS "key: Vec<u8>",
+                  j.agreement_id AS "agreement_id: Vec<u8>", j.did AS "did: Vec<u8>", j.consumer AS "consumer: Vec<u8>",
+                  s.provider AS "provider: Vec<u8>", s.phase, s.outcome, s.reason, s.attempt, s.payment::text AS payment,
+                  s.payer AS "payer: Vec<u8>", s.block_number, s.block_hash AS "block_hash: Vec<u8>",
+                  b.made_at AS "block_made_at?", s.block_canonical, c.irreversible_number AS "irreversible_number?",
+                  l.transaction_hash AS "transaction_hash: Vec<u8>", l.log_index, j.created_at, s.started_at, s.finished_at
+           FROM ledger.jobs j
+           JOIN ledger.job_state s ON s.job_id = j.id
+           JOIN ledger.deployments d ON d.id = j.deployment_id
+           JOIN ledger.logs l ON l.id = s.log_id
+           LEFT JOIN ledger.blocks b ON b.deployment_id = j.deployment_id AND b.hash = s.block_hash
+           LEFT JOIN ledger.cursors c ON c.deployment_id = j.deployment_id
+           WHERE j.deployment_id = $1
+             AND ($2::text IS NULL OR j.name = $2)
+             AND ($3::text IS NULL OR s.phase = $3)
+             AND ($4::text IS NULL OR s.outcome = $4)
+             AND ($5::text IS NULL OR s.reason = $5)
+             AND ($6::bytea IS NULL OR j.consumer = $6::bytea)
+             AND ($7::bytea IS NULL OR s.provider = $7::bytea)
+             AND ($8::bytea IS NULL OR j.did = $8::bytea)
+             AND ($9::bytea IS NULL OR j.agreement_id = $9::bytea)
+             AND ($10::bytea IS NULL OR j.key = $10::bytea)
+             AND ($11::bytea IS NULL OR j.id IN (
+                     SELECT a.id FROM ledger.logs t
+                     JOIN ledger.log_subjects m ON m.log_id = t.id AND m.kind = 'agreement'
+                     JOIN ledger.jobs a ON a.deployment_id = t.deployment_id AND a.agreement_id = m.subject
+                     WHERE t.deployment_id = $1 AND t.transaction_hash = $11::bytea
+                     UNION
+                     SELECT e.job_id FROM ledger.logs t JOIN ledger.job_evidence e ON e.log_id = t.id
+                     WHERE t.deployment_id = $1 AND t.transaction_hash = $11::bytea))
+             AND ($12::timestamptz IS NULL OR j.created_at > $12)
+             AND ($13::timestamptz IS NULL OR j.created_at < $13)
+             AND (NOT $14 OR s.phase <> 'finished')
+             AND ($15::bigint IS NULL OR j.id < $15)
+           ORDER BY j.id DESC LIMIT $16"#,
+        deployment.0,
+        filter.name.as_ref().map(JobName::as_str),
+        filter.phase.map(Phase::as_str),
+        filter.outcome.map(Outcome::as_str),
+        filter.reason,
+        filter.consumer.map(|consumer| consumer.to_vec()),
+        filter.provider.map(|provider| provider.to_vec()),
+        filter.did.map(|did| did.0.to_vec()),
+        filter.agreement.map(|agreement| agreement.0.to_vec()),
+        filter.condition.map(|condition| condition.0.to_vec()),
+        filter.transaction.map(|transaction| transaction.to_vec()),
+        filter.created_after,
+        filter.created_before,
+        filter.unfinished,
+        filter.before.map(|id| id.0),
+        i64::from(limit)
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("list jobs")?;
+    rows.into_iter().map(JobRow::try_from).collect()
+}
+
+/// The job of that name; the newest, should two have the same (the younger of two such conditions is refused).
+///
+/// # Errors
+/// As [`list`].
+pub async fn find(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    name: &JobName,
+) -> Result<Option<JobRow>, Error> {
+    let filter = JobFilter {
+        name: Some(name.clone()),
+        ..JobFilter::default()
+    };
+    Ok(list(connection, deployment, &filter, 1).await?.pop())
+}
+
+struct Columns {
+    id: i64,
+    name: String,
+    trigger: String,
+    chain_id: i64,
+    contract: Vec<u8>,
+    key: Vec<u8>,
+    agreement_id: Vec<u8>,
+    did: Vec<u8>,
+    consumer: Vec<u8>,
+    provider: Option<Vec<u8>>,
+    phase: String,
+    outcome: Option<String>,
+    reason: Option<String>,
+    attempt: i32,
+    payment: Option<String>,
+    payer: Option<Vec<u8>>,
+    block_number: i64,
+    block_hash: Vec<u8>,
+    block_made_at: Option<DateTime<Utc>>,
+    block_canonical: bool,
+    irreversible_number: Option<i64>,
+    transaction_hash: Vec<u8>,
+    log_index: i64,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Columns> for JobRow {
+    type Error = Error;
+
+    fn try_from(row: Columns) -> Result<Self, Error> {
+        let is_below_horizon = row.irreversible_number >= Some(row.block_number);
+        Ok(Self {
+            id: JobId(row.id),
+            name: row.name.parse().map_err(Error::unreadable("jobs"))?,
+            trigger: row.trigger,
+            chain_id: unsigned("deployments", row.chain_id)?,
+            contract: address("jobs", &row.contract)?,
+            key: hash("jobs", &row.key)?,
+            agreement: AgreementId(hash("jobs", &row.agreement_id)?),
+            did: Did(hash("jobs", &row.did)?),
+            consumer: address("jobs", &row.consumer)?,
+            provider: optional_address(row.provider.as_deref())?,
+            phase: row.phase.parse()?,
+            outcome: row.outcome.as_deref().map(str::parse).transpose()?,
+            reason: row.reason,
+            attempt: u32::try_from(row.attempt).map_err(Error::unreadable("job_state"))?,
+            payment: row.payment,
+            payer: optional_address(row.payer.as_deref())?,
+            block: BlockRef {
+                number: unsigned("job_state", row.block_number)?,
+                hash: hash("job_state", &row.block_hash)?,
+            },
+            block_made_at: row.block_made_at,
+            block_canonical: row.block_canonical,
+            block_irreversible: row.block_canonical && is_below_horizon,
+            transaction_hash: hash("logs", &row.transaction_hash)?,
+            log_index: unsigned("logs", row.log_index)?,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        })
+    }
+}
+
+fn optional_address(bytes: Option<&[u8]>) -> Result<Option<Address>, Error> {
+    bytes.map(|bytes| address("job_state", bytes)).transpose()
+}

@@ -1,0 +1,210 @@
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::NamespaceResourceScope;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::reconcile::Context;
+use super::snapshot::Snapshot;
+use crate::cluster::gate::gate_index;
+use crate::cluster::state::{Answer, Decision, ObjectRef};
+use crate::cluster::{Attempt, ComputeWorkflow, ComputeWorkflowStatus, Error, Verdict};
+
+/// What came of a decision.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// Something was done, or somebody else was quicker: look again.
+    Step,
+    /// There is nothing to do until then.
+    Waiting(Option<Duration>),
+    /// What admission said.
+    Answered(Answer),
+    /// The API server does not take an object as it is, and never will.
+    Refused,
+}
+
+/// Does what was decided from a snapshot.
+pub(super) async fn act(
+    context: &Context,
+    snapshot: &Snapshot,
+    decision: Decision,
+) -> Result<Done, Error> {
+    match decision {
+        Decision::Wait(wait) => Ok(Done::Waiting(wait)),
+        Decision::CreateClaim(claim) => {
+            create(api::<PersistentVolumeClaim>(context), &*claim).await
+        }
+        Decision::CreateJob(job) => create(api::<Job>(context), &*job).await,
+        Decision::Record(status) => record(context, &snapshot.workflow, &status).await,
+        Decision::Forget(secret, status) => {
+            forget(context, &secret).await?;
+            record(context, &snapshot.workflow, &status).await
+        }
+        Decision::Release(pod) => release(context, snapshot, &pod).await,
+        Decision::Shorten(pod, seconds) => shorten(context, &pod, seconds).await,
+        Decision::DeleteJob(job) => delete(context, &job).await,
+        Decision::Ask(job) => ask(context, &job).await,
+    }
+}
+
+fn api<K>(context: &Context) -> Api<K>
+where
+    K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(context.client.clone(), &context.namespace)
+}
+
+/// Makes an object. One that is there already was made by another operator, or by us before a crash.
+async fn create<K>(objects: Api<K>, object: &K) -> Result<Done, Error>
+where
+    K: kube::Resource + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let name = object.meta().name.clone().unwrap_or_default();
+    match objects.create(&PostParams::default(), object).await {
+        Err(error) if error.is_taken() => Ok(Done::Step),
+        Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
+            tracing::warn!(
+                object = name,
+                "the cluster does not take {name}: {}",
+                status.message
+            );
+            Ok(Done::Refused)
+        }
+        made => made.map(|_| Done::Step).attempt(|| format!("make {name}")),
+    }
+}
+
+/// Writes the status if the workflow is still as it was read. The resource version is the compare-and-set that keeps two operators
+/// from recording two pods.
+async fn record(
+    context: &Context,
+    workflow: &ComputeWorkflow,
+    status: &ComputeWorkflowStatus,
+) -> Result<Done, Error> {
+    let metadata = &workflow.metadata;
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let patch = json!({
+        "metadata": {"uid": metadata.uid, "resourceVersion": metadata.resource_version},
+        "status": status,
+    });
+    let workflows = api::<ComputeWorkflow>(context);
+    let written = workflows
+        .patch_status(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await;
+    match written {
+        Err(error) if error.is_outdated() || error.is_missing() => Ok(Done::Step),
+        Err(error) => Err(error).attempt(|| format!("write the status of {name}")),
+        Ok(_) => {
+            context.reports.changed(workflow, status).await;
+            Ok(Done::Step)
+        }
+    }
+}
+
+async fn forget(context: &Context, secret: &str) -> Result<(), Error> {
+    let secrets = api::<Secret>(context);
+    match secrets.delete(secret, &DeleteParams::default()).await {
+        Err(error) if error.is_missing() => Ok(()),
+        done => done.map(drop).attempt(|| format!("delete Secret {secret}")),
+    }
+}
+
+/// Lifts our gate, if the pod of that name still has that uid and the gate is where it was.
+async fn release(context: &Context, snapshot: &Snapshot, pod: &ObjectRef) -> Result<Done, Error> {
+    let Some(index) = snapshot.pod(&pod.uid).and_then(gate_index) else {
+        return Ok(Done::Step);
+    };
+    let gate = format!("/spec/schedulingGates/{index}");
+    let patch = json!([
+        {"op": "test", "path": "/metadata/uid", "value": pod.uid},
+        {"op": "test", "path": format!("{gate}/name"), "value": crate::cluster::manifests::RELEASE_GATE},
+        {"op": "remove", "path": gate},
+    ]);
+    patch_pod(context, pod, patch, "let go of").await
+}
+
+async fn shorten(context: &Context, pod: &ObjectRef, seconds: i64) -> Result<Done, Error> {
+    let patch = json!([
+        {"op": "test", "path": "/metadata/uid", "value": pod.uid},
+        {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds},
+    ]);
+    patch_pod(context, pod, patch, "set the deadline of").await
+}
+
+async fn patch_pod(
+    context: &Context,
+    pod: &ObjectRef,
+    patch: Value,
+    verb: &str,
+) -> Result<Done, Error> {
+    let attempted = || format!("{verb} pod {}", pod.name);
+    let patch = serde_json::from_value(patch).map_err(|source| Error::Request {
+        attempted: attempted(),
+        source: Box::new(kube::Error::SerdeError(source)),
+    })?;
+    let patch = Patch::Json::<()>(patch);
+    let patched = api::<Pod>(context)
+        .patch(&pod.name, &PatchParams::default(), &patch)
+        .await;
+    match patched {
+        Err(error) if error.is_missing() || error.is_outdated() => Ok(Done::Step),
+        done => done.map(|_| Done::Step).attempt(attempted),
+    }
+}
+
+async fn delete(context: &Context, job: &ObjectRef) -> Result<Done, Error> {
+    let only_this_one = DeleteParams::background().preconditions(Preconditions {
+        uid: Some(job.uid.clone()),
+        resource_version: None,
+    });
+    match api::<Job>(context).delete(&job.name, &only_this_one).await {
+        Err(error) if error.is_missing() || error.is_outdated() => Ok(Done::Step),
+        done => done
+            .map(|_| Done::Step)
+            .attempt(|| format!("delete Job {}", job.name)),
+    }
+}
+
+/// Asks admission, by a dry run, what it thinks of a Job's pod. The Job's controller only writes events about it, in words.
+async fn ask(context: &Context, job: &Job) -> Result<Done, Error> {
+    let name = job.metadata.name.clone().unwrap_or_default();
+    let template = job.spec.as_ref().map(|spec| spec.template.clone());
+    let template = template.unwrap_or_default();
+    let mut metadata = template.metadata.unwrap_or_default();
+    metadata.name = Some(format!("{name}-asked"));
+    let pod = Pod {
+        metadata,
+        spec: template.spec,
+        status: None,
+    };
+    let dry_run = PostParams {
+        dry_run: true,
+        field_manager: None,
+    };
+    match api::<Pod>(context).create(&dry_run, &pod).await {
+        Ok(_) => Ok(Done::Answered(Answer::Admitted)),
+        Err(kube::Error::Api(status)) if is_admissions_word(&status) => {
+            if status.message.contains("exceeded quota") {
+                return Ok(Done::Answered(Answer::NoRoom));
+            }
+            tracing::warn!(
+                job = name,
+                "the cluster refuses the pod of {name}: {}",
+                status.message
+            );
+            Ok(Done::Answered(Answer::Refused))
+        }
+        Err(error) => Err(error).attempt(|| format!("ask what keeps the pod of {name}")),
+    }
+}
+
+/// Whether a refusal is about the pod, and not about us: the authorizer says 403 as well, in these words.
+fn is_admissions_word(status: &kube::core::Status) -> bool {
+    let about_us = status.message.contains("cannot create resource");
+    matches!(status.code, 400 | 403 | 422) && !about_us
+}

@@ -1,0 +1,209 @@
+//! The judge: draws the consequences of what the follower recorded. Chain facts come through a port; everything else is in the
+//! ledger.
+//!
+//! A tick takes a bounded number of recorded logs in (`intake.rs`), looks at every agreement that they or the queue name
+//! (`hearing.rs`: its events, the facts, the verdicts), and writes all of it in one transaction that begins by moving the judged
+//! cursor by compare-and-set (`ruling.rs`). Calls to the node are made while no transaction is open.
+//!
+//! Judging is level-triggered: a verdict is made anew from all events whenever one of them appears, is orphaned, or something
+//! that was awaited is due. So a tick that was cut off anywhere, or done by two judges at once, is healed by the next one: the
+//! rows made before the cursor moves are derived and may be made again, and whoever loses the compare-and-set starts over.
+//!
+//! A job that was handed to an engine is never moved here, whatever became of its events; it is anchored and marked only.
+
+mod hearing;
+mod intake;
+mod ruling;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::watch;
+
+use super::Error;
+use crate::admission::Horizon;
+use crate::ids::{AgreementId, BlockRef, DeploymentId};
+use crate::keeper::{ContractCalls, Deployment};
+use crate::ledger::judging::{self, Horizons, Logged};
+use crate::ledger::{self, Ledger, jobs, judge_queue, policies};
+use crate::worker::{Progress, Worker};
+use crate::workflows::Catalog;
+
+/// Most logs that a tick takes in, but for a block that holds more.
+const BATCH: i64 = 1000;
+
+/// Most queued agreements of a tick.
+const QUEUE_BATCH: i64 = 100;
+
+/// Agreements that are looked at side by side, since each may wait for the node.
+const SIDE_BY_SIDE: usize = 8;
+
+/// How soon something that could not be read is asked for again, unless told otherwise.
+const RETRY: Duration = Duration::from_secs(15);
+
+/// The worker that judges the events of one deployment.
+#[derive(Debug)]
+pub struct Judge<C> {
+    ledger: Ledger,
+    deployment_id: DeploymentId,
+    deployment: Deployment,
+    calls: C,
+    catalog: watch::Receiver<Arc<Catalog>>,
+    retry: Duration,
+}
+
+impl<C: ContractCalls> Judge<C> {
+    /// A judge of that deployment, which asks for facts through `calls` and takes the newest catalog for every tick.
+    pub const fn new(
+        ledger: Ledger,
+        deployment_id: DeploymentId,
+        deployment: Deployment,
+        calls: C,
+        catalog: watch::Receiver<Arc<Catalog>>,
+    ) -> Self {
+        Self {
+            ledger,
+            deployment_id,
+            deployment,
+            calls,
+            catalog,
+            retry: RETRY,
+        }
+    }
+
+    /// The same judge, which asks for what could not be read again after `retry`.
+    #[must_use]
+    pub const fn retrying_after(mut self, retry: Duration) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// What the ledger has for a tick.
+    async fn docket(&self) -> Result<Option<Docket>, Error> {
+        let mut connection = self.ledger.acquire().await?;
+        let Some(seen) = judging::find_horizons(&mut connection, self.deployment_id).await? else {
+            return Ok(None);
+        };
+        let (logs, to) = self.next_logs(&mut connection, &seen).await?;
+        let settled = seen.irreversible.map(|number| number.min(to.number));
+        let due = judge_queue::list_due(&mut connection, self.deployment_id, settled, QUEUE_BATCH)
+            .await?;
+        Ok(Some(Docket {
+            seen,
+            to,
+            logs,
+            due,
+        }))
+    }
+
+    /// The next recorded logs, whole blocks only, and the block that is judged once they are.
+    async fn next_logs(
+        &self,
+        connection: &mut sqlx::PgConnection,
+        seen: &Horizons,
+    ) -> Result<(Vec<Logged>, BlockRef), Error> {
+        let (after, up_to) = (seen.judged.number, seen.recorded.number);
+        if after >= up_to {
+            return Ok((Vec::new(), seen.judged));
+        }
+        let id = self.deployment_id;
+        let mut logs = judging::list_recorded(connection, id, after, up_to, BATCH + 1).await?;
+        if i64::try_from(logs.len()).is_ok_and(|count| count <= BATCH) {
+            return Ok((logs, seen.recorded));
+        }
+        let first = logs.first().map(|logged| logged.log.block);
+        let last = logs.last().map(|logged| logged.log.block);
+        if first == last
+            && let Some(block) = first
+        {
+            let (before, number) = (block.number.saturating_sub(1), block.number);
+            logs = judging::list_recorded(connection, id, before, number, i64::MAX).await?;
+            return Ok((logs, block));
+        }
+        logs.retain(|logged| Some(logged.log.block) != last);
+        let to = logs.last().map_or(seen.judged, |logged| logged.log.block);
+        Ok((logs, to))
+    }
+
+    /// The agreements that a tick has to look at: those that are due, and those among the logs' that have a job or get one.
+    async fn agreements(
+        &self,
+        docket: &Docket,
+        touched: intake::Touched,
+    ) -> Result<BTreeSet<AgreementId>, Error> {
+        let mut agreements: BTreeSet<_> = docket.due.iter().copied().collect();
+        let mut connection = self.ledger.acquire().await?;
+        let others: Vec<_> = touched.agreements.into_iter().collect();
+        let known = jobs::list_with_jobs(&mut connection, self.deployment_id, &others).await?;
+        agreements.extend(known);
+        agreements.extend(touched.fulfilled);
+        Ok(agreements)
+    }
+}
+
+/// The work of one tick.
+struct Docket {
+    seen: Horizons,
+    to: BlockRef,
+    logs: Vec<Logged>,
+    due: Vec<AgreementId>,
+}
+
+impl Docket {
+    const fn horizon(&self) -> Horizon {
+        Horizon {
+            judged: self.to.number,
+            irreversible: self.seen.irreversible,
+            first: self.seen.start,
+            act_from: self.seen.act_from,
+        }
+    }
+}
+
+impl<C: ContractCalls + 'static> Worker for Judge<C> {
+    type Error = Error;
+
+    const NAME: &'static str = "judge";
+
+    async fn tick(&mut self) -> Result<Progress, Error> {
+        let catalog = Arc::clone(&self.catalog.borrow_and_update());
+        let Some(docket) = self.docket().await? else {
+            return Ok(Progress::Idle);
+        };
+        if docket.to == docket.seen.judged && docket.due.is_empty() {
+            return Ok(Progress::Idle);
+        }
+        let touched = self.take_in(&docket.logs).await?;
+        let agreements = self.agreements(&docket, touched).await?;
+        let (this, horizon, by) = (&*self, docket.horizon(), &catalog);
+        let hearings: Vec<_> = stream::iter(agreements)
+            .map(|agreement| this.hear(agreement, horizon, by))
+            .buffered(SIDE_BY_SIDE)
+            .try_collect()
+            .await?;
+
+        let mut transaction = self.ledger.begin().await?;
+        if !judging::advance(
+            &mut transaction,
+            self.deployment_id,
+            &docket.seen,
+            docket.to,
+        )
+        .await?
+        {
+            tracing::debug!(to = %docket.to, "somebody else judged meanwhile, or a rollback came");
+            return Ok(Progress::More);
+        }
+        if !hearings.is_empty() {
+            policies::record(&mut transaction, catalog.sha256, &catalog.bytes).await?;
+        }
+        for hearing in &hearings {
+            self.rule(&mut transaction, &docket, &catalog, hearing)
+                .await?;
+        }
+        ledger::commit(transaction).await?;
+        Ok(Progress::More)
+    }
+}

@@ -1,0 +1,173 @@
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use super::error::Error;
+use crate::stages::TERMINATION_MESSAGE;
+
+/// The guard's command line. Read by hand: an argument parser would be most of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arguments {
+    /// Directory of the job log.
+    pub record: PathBuf,
+    /// Directories whose disk use counts together.
+    pub watch: Vec<PathBuf>,
+    /// Most bytes of job log.
+    pub log_bytes: u64,
+    /// Seconds that the algorithm may run.
+    pub seconds: u64,
+    /// Most bytes on disk under the watched directories, and most bytes of any one file.
+    pub disk_bytes: u64,
+    /// Whether internet sockets are allowed.
+    pub allow_network: bool,
+    /// Outside a pod: the guard sets `no_new_privs` itself and looks for no walls of the container.
+    pub development: bool,
+    /// Where the termination message goes.
+    pub message: PathBuf,
+    /// The program and its arguments; never empty.
+    pub command: Vec<OsString>,
+}
+
+impl Arguments {
+    /// Reads the command line after the program's name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for anything unknown, missing, twice, or not a number.
+    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, Error> {
+        let mut given = Given::default();
+        let mut rest = arguments;
+        if rest.next().as_deref() != Some(OsStr::new("run")) {
+            return Err(Error::Usage("the first word is not run".to_owned()));
+        }
+        while let Some(word) = rest.next() {
+            let Some(flag) = word.to_str() else {
+                return Err(Error::Usage(format!("{} is not known", word.display())));
+            };
+            if flag == "--" {
+                return given.complete(rest.collect());
+            }
+            match flag {
+                "--allow-network" => given.allow_network = true,
+                "--development" => given.development = true,
+                "--watch" => given.watch.push(value(flag, rest.next())?.into()),
+                "--record" => once(flag, &mut given.record, rest.next())?,
+                "--message" => once(flag, &mut given.message, rest.next())?,
+                "--log-bytes" => once(flag, &mut given.log_bytes, rest.next())?,
+                "--seconds" => once(flag, &mut given.seconds, rest.next())?,
+                "--disk-bytes" => once(flag, &mut given.disk_bytes, rest.next())?,
+                _ => return Err(Error::Usage(format!("{flag} is not known"))),
+            }
+        }
+        Err(Error::Usage("-- and a command are missing".to_owned()))
+    }
+
+    /// The program's name for people.
+    pub(super) fn program(&self) -> String {
+        self.command
+            .first()
+            .map(|program| program.display().to_string())
+            .unwrap_or_default()
+    }
+}
+
+#[derive(Default)]
+struct Given {
+    record: Option<OsString>,
+    watch: Vec<PathBuf>,
+    log_bytes: Option<OsString>,
+    seconds: Option<OsString>,
+    disk_bytes: Option<OsString>,
+    allow_network: bool,
+    development: bool,
+    message: Option<OsString>,
+}
+
+impl Given {
+    fn complete(self, command: Vec<OsString>) -> Result<Arguments, Error> {
+        if command.is_empty() {
+            return Err(Error::Usage("the command after -- is missing".to_owned()));
+        }
+        Ok(Arguments {
+            record: value("--record", self.record)?.into(),
+            watch: self.watch,
+            log_bytes: number("--log-bytes", self.log_bytes)?,
+            seconds: number("--seconds", self.seconds)?,
+            disk_bytes: number("--disk-bytes", self.disk_bytes)?,
+            allow_network: self.allow_network,
+            development: self.development,
+            message: self
+                .message
+                .map_or_else(|| PathBuf::from(TERMINATION_MESSAGE), PathBuf::from),
+            command,
+        })
+    }
+}
+
+fn once(flag: &str, slot: &mut Option<OsString>, next: Option<OsString>) -> Result<(), Error> {
+    match slot.replace(value(flag, next)?) {
+        None => Ok(()),
+        Some(_) => Err(Error::Usage(format!("{flag} is given twice"))),
+    }
+}
+
+fn value(flag: &str, given: Option<OsString>) -> Result<OsString, Error> {
+    given.ok_or_else(|| Error::Usage(format!("{flag} is missing, or its value is")))
+}
+
+fn number(flag: &str, given: Option<OsString>) -> Result<u64, Error> {
+    value(flag, given)?
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| Error::Usage(format!("{flag} is not a whole number")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, Error> {
+        Arguments::parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn a_whole_command_line_is_read() {
+        let arguments = parse(
+            "run --record /data/record --watch /data/outputs --watch /data/logs --log-bytes 10 --seconds 20 --disk-bytes 30 \
+             --allow-network -- /bin/sh -c --record",
+        )
+        .unwrap();
+        assert_eq!(
+            arguments,
+            Arguments {
+                record: "/data/record".into(),
+                watch: vec!["/data/outputs".into(), "/data/logs".into()],
+                log_bytes: 10,
+                seconds: 20,
+                disk_bytes: 30,
+                allow_network: true,
+                development: false,
+                message: "/dev/termination-log".into(),
+                command: vec!["/bin/sh".into(), "-c".into(), "--record".into()],
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let table = [
+            ("walk", "the first word is not run"),
+            ("run --record", "--record is missing, or its value is"),
+            ("run --record a --record b", "--record is given twice"),
+            (
+                "run --record a --seconds x --log-bytes 1 --disk-bytes 1 -- c",
+                "--seconds is not a whole number",
+            ),
+            ("run --record a", "-- and a command are missing"),
+            ("run --record a --", "the command after -- is missing"),
+            ("run --unknown", "--unknown is not known"),
+        ];
+        for (line, sentence) in table {
+            let said = parse(line).unwrap_err().to_string();
+            assert!(said.starts_with(sentence), "{line}: {said}");
+        }
+    }
+}

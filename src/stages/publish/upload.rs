@@ -1,0 +1,121 @@
+use std::fs::File;
+use std::io;
+
+use alloy::primitives::B256;
+use object_store::buffered::BufWriter;
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::error::Error;
+use super::manifest::{FileEntry, Manifest, Skip, media_type};
+use super::store::Store;
+use super::tree::Tree;
+use crate::stages::PublishPlan;
+
+/// Bytes that are read at once.
+const PIECE: usize = 1024 * 1024;
+
+/// Stores the tree's files in the order of their paths, as far as they fit, and enters them and every skip in the manifest.
+///
+/// One that does not fit is skipped, and those after it are still tried.
+///
+/// # Errors
+/// The store fails. What the volume does is never an error but a skip.
+pub(super) async fn upload(
+    plan: &PublishPlan,
+    mut tree: Tree,
+    store: &Store,
+    manifest: &mut Manifest,
+) -> Result<(), Error> {
+    let mut left = plan.result_bytes;
+    for path in std::mem::take(&mut tree.files) {
+        if manifest.file_count() >= plan.result_files {
+            tree.skip(&path, Skip::TooManyFiles);
+            continue;
+        }
+        match upload_one(plan, &tree, store, &path, left).await? {
+            Ok(entry) => {
+                left -= entry.size;
+                manifest.files.push(entry);
+            }
+            Err(reason) => tree.skip(&path, reason),
+        }
+    }
+    manifest.skip(tree.skipped);
+    Ok(())
+}
+
+async fn upload_one(
+    plan: &PublishPlan,
+    tree: &Tree,
+    store: &Store,
+    path: &str,
+    left: u64,
+) -> Result<Result<FileEntry, Skip>, Error> {
+    let (file, size) = match tree.open(path) {
+        Ok(opened) => opened,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    // By its length, not by its blocks: a file of nothing but a hole is as long to send as any other.
+    if size > left {
+        return Ok(Err(Skip::TooManyBytes));
+    }
+    let key = format!("{}/{}/outputs/{path}", plan.job, plan.attempt);
+    let failed = |source| Error::Upload {
+        key: key.clone(),
+        source,
+    };
+    let mut writer = store.writer(&key, size)?;
+    match send(file, size, &mut writer).await {
+        Ok(Ok(sha256)) => {
+            writer.shutdown().await.map_err(failed)?;
+            Ok(Ok(FileEntry {
+                path: path.to_owned(),
+                size,
+                sha256,
+                media_type: media_type(path).to_owned(),
+            }))
+        }
+        Ok(Err(reason)) => {
+            abandon(&mut writer).await;
+            Ok(Err(reason))
+        }
+        Err(error) => {
+            abandon(&mut writer).await;
+            Err(failed(error))
+        }
+    }
+}
+
+/// Sends exactly `size` bytes and answers their SHA-256. The outer error is the store's.
+async fn send(file: File, size: u64, writer: &mut BufWriter) -> io::Result<Result<B256, Skip>> {
+    // One byte more is asked for, so that a file that grew is noticed.
+    let mut source = tokio::fs::File::from_std(file).take(size.saturating_add(1));
+    let mut hash = Sha256::new();
+    let mut sent = 0;
+    let mut piece = vec![0; PIECE];
+    loop {
+        let Ok(read) = source.read(&mut piece).await else {
+            return Ok(Err(Skip::Unreadable));
+        };
+        if read == 0 {
+            break;
+        }
+        hash.update(&piece[..read]);
+        sent += read as u64;
+        writer.write_all(&piece[..read]).await?;
+    }
+    Ok(if sent == size {
+        Ok(B256::from_slice(&hash.finalize()))
+    } else {
+        Err(Skip::Changed)
+    })
+}
+
+/// Takes back what was sent of an object that will not be. If even that fails, the store's own rule for unfinished uploads
+/// removes it.
+async fn abandon(writer: &mut BufWriter) {
+    if writer.abort().await.is_err() {
+        // Nothing more can be done here.
+    }
+}

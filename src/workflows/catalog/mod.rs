@@ -1,0 +1,378 @@
+//! The publisher's catalog: which assets may be computed on, at what price, by what, and what may come out.
+//!
+//! `file.rs` holds the form as it is written, this file what it means. Every default and every override is decided at load, so
+//! that whoever reads an [`Asset`] needs no policy beside it.
+//!
+//! What this version cannot do yet is refused at load rather than ignored: a publisher who asked for a filter or a review must
+//! not find out afterwards that there was none.
+
+mod file;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::primitives::{Address, B256, U256};
+use sha2::{Digest, Sha256};
+
+use super::document::{BadDocument, Document};
+use super::image::{BadImage, ImageRule, is_digest};
+use super::quantity::Quantity;
+use super::spec::{InputSpec, Release};
+use crate::ids::Did;
+
+/// Largest catalog that is read, in bytes.
+const LARGEST_CATALOG: usize = 16 * 1024 * 1024;
+
+/// A catalog as of one version of its file.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    /// SHA-256 of the file: the policy version that verdicts name.
+    pub sha256: B256,
+    /// The file's bytes, kept in the ledger.
+    pub bytes: Vec<u8>,
+    /// Who may be paid; `None`: the asset's owner at the event's block.
+    pub payees: Option<Vec<Address>>,
+    assets: BTreeMap<Did, Asset>,
+}
+
+/// An asset that the publisher offers, with everything that decides what may run on it.
+#[derive(Clone, Debug)]
+pub struct Asset {
+    /// Whether it is offered now.
+    pub enabled: bool,
+    /// Least amount that must be paid, in the token's smallest unit.
+    pub minimum_price: U256,
+    /// What `configure` fetches.
+    pub files: Vec<InputSpec>,
+    /// Images that may run.
+    pub images: Vec<ImageRule>,
+    /// Whether consumers may bring code and containers of their own.
+    pub allow_raw_algorithm: bool,
+    /// The only algorithms that may run, unless it is empty.
+    pub trusted_algorithms: BTreeSet<Did>,
+    /// Whether algorithms get the network.
+    pub allow_network_access: bool,
+    /// Most that a job may use; what it gets when it asks for nothing.
+    pub ceilings: Ceilings,
+    /// What may come out.
+    pub release: ReleasePolicy,
+    /// What runs when the consumer named nothing.
+    pub workflow: Option<Document>,
+}
+
+/// Most that a job may use.
+#[derive(Clone, Debug)]
+pub struct Ceilings {
+    /// Cores.
+    pub cpu: Quantity,
+    /// Bytes.
+    pub memory: Quantity,
+    /// Bytes.
+    pub disk: Quantity,
+    /// Seconds.
+    pub max_execution_seconds: u32,
+}
+
+/// What may come out of a job, before it is known which algorithm runs.
+#[derive(Clone, Debug)]
+pub struct ReleasePolicy {
+    /// For result files.
+    pub results: Release,
+    /// For the job log; `None`: raw for algorithms that the publisher vetted, nothing for others.
+    pub logs: Option<Release>,
+    /// Most bytes of results.
+    pub result_bytes: u64,
+    /// Most result files.
+    pub result_files: u32,
+    /// Most bytes of log.
+    pub log_bytes: u64,
+}
+
+impl Catalog {
+    /// Reads a catalog (YAML 1.2, so JSON too).
+    ///
+    /// # Errors
+    /// [`BadCatalog`], with the line where the form is wrong; the caller knows the file's name.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BadCatalog> {
+        if bytes.len() > LARGEST_CATALOG {
+            return Err(BadCatalog::TooLarge);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| BadCatalog::NotText)?;
+        let file: file::File =
+            serde_saphyr::from_str(text).map_err(|error| BadCatalog::malformed(&error))?;
+        if file.schema_version.is_some_and(|version| version != 1) {
+            return Err(BadCatalog::invalid("schemaVersion", "this version reads 1"));
+        }
+        let policy = Policy::read(file.policy)?;
+        let mut assets = BTreeMap::new();
+        for asset in file.assets {
+            let did = asset.did;
+            let read = policy.asset(asset)?;
+            if assets.insert(did, read).is_some() {
+                return Err(BadCatalog::invalid(&did, "it stands twice"));
+            }
+        }
+        Ok(Self {
+            sha256: B256::from_slice(&Sha256::digest(bytes)),
+            bytes: bytes.to_vec(),
+            payees: policy.payees,
+            assets,
+        })
+    }
+
+    /// The catalog of a publisher who has none: every asset is somebody else's.
+    pub fn empty() -> Self {
+        Self {
+            sha256: B256::from_slice(&Sha256::digest([])),
+            bytes: Vec::new(),
+            payees: None,
+            assets: BTreeMap::new(),
+        }
+    }
+
+    /// The asset, if the publisher lists it.
+    pub fn find(&self, did: Did) -> Option<&Asset> {
+        self.assets.get(&did)
+    }
+
+    /// Every listed asset, by DID.
+    pub fn assets(&self) -> impl Iterator<Item = (Did, &Asset)> {
+        self.assets.iter().map(|(did, asset)| (*did, asset))
+    }
+}
+
+/// The part of the file that holds for every asset.
+struct Policy {
+    payees: Option<Vec<Address>>,
+    images: Vec<ImageRule>,
+    resources: file::Resources,
+    release: file::ReleaseWish,
+}
+
+impl Policy {
+    fn read(policy: file::Policy) -> Result<Self, BadCatalog> {
+        if policy.payees.as_ref().is_some_and(Vec::is_empty) {
+            return Err(BadCatalog::invalid("payees", "nobody could be paid"));
+        }
+        if !policy.document_origins.is_empty() {
+            return Err(BadCatalog::NotSupported("documentOrigins"));
+        }
+        let images = policy
+            .images
+            .iter()
+            .map(|image| image.parse().map_err(|source| BadCatalog::Image { source }));
+        Ok(Self {
+            payees: policy.payees,
+            images: images.collect::<Result<_, _>>()?,
+            resources: policy.resources,
+            release: policy.release,
+        })
+    }
+
+    fn asset(&self, asset: file::Asset) -> Result<Asset, BadCatalog> {
+        let did = asset.did;
+        if asset.filter.is_some() {
+            return Err(BadCatalog::NotSupported("filter"));
+        }
+        let files = (0_u32..).zip(asset.files);
+        let workflow = asset.workflow.map(|workflow| {
+            // The publisher's workflow takes the same way as a consumer's, so that both mean the same.
+            let bytes = serde_json::to_vec(&workflow)
+                .map_err(|_| BadCatalog::invalid(&did, "its workflow has no JSON form"))?;
+            Document::parse(&bytes).map_err(|source| BadCatalog::Workflow { did, source })
+        });
+        Ok(Asset {
+            enabled: asset.enabled,
+            minimum_price: asset.minimum_price.0,
+            files: files
+                .map(|(index, file)| input(did, index, file))
+                .collect::<Result<_, _>>()?,
+            images: self.images.clone(),
+            allow_raw_algorithm: asset.privacy.allow_raw_algorithm,
+            trusted_algorithms: asset.privacy.trusted_algorithms.into_iter().collect(),
+            allow_network_access: asset.privacy.allow_network_access,
+            ceilings: self.ceilings(asset.resources)?,
+            release: self.release(&asset.release)?,
+            workflow: workflow.transpose()?,
+        })
+    }
+
+    fn ceilings(&self, own: file::Resources) -> Result<Ceilings, BadCatalog> {
+        let policy = &self.resources;
+        let quantity = |own: Option<Quantity>, policy: &Option<Quantity>, default: &str| {
+            let found = own.or_else(|| policy.clone());
+            let found = found.map_or_else(|| default.parse(), Ok);
+            found
+                .ok()
+                .filter(|quantity| !quantity.is_zero())
+                .ok_or_else(|| BadCatalog::invalid("resources", "a ceiling of nothing"))
+        };
+        let seconds = own.max_execution_seconds.or(policy.max_execution_seconds);
+        if seconds == Some(0) {
+            return Err(BadCatalog::invalid("maxExecutionSeconds", "it is zero"));
+        }
+        Ok(Ceilings {
+            cpu: quantity(own.cpu, &policy.cpu, "1")?,
+            memory: quantity(own.memory, &policy.memory, "1Gi")?,
+            disk: quantity(own.disk, &policy.disk, "2Gi")?,
+            max_execution_seconds: seconds.unwrap_or(3600),
+        })
+    }
+
+    fn release(&self, own: &file::ReleaseWish) -> Result<ReleasePolicy, BadCatalog> {
+        let policy = &self.release;
+        if own.review.or(policy.review).unwrap_or(false) {
+            return Err(BadCatalog::NotSupported("review"));
+        }
+        let results = own.results.or(policy.results).unwrap_or(Release::Raw);
+        let logs = match own.logs.or(policy.logs).unwrap_or(file::Logs::Vetted) {
+            file::Logs::Vetted => None,
+            file::Logs::Raw => Some(Release::Raw),
+            file::Logs::Filtered => Some(Release::Filtered),
+            file::Logs::None => Some(Release::None),
+        };
+        if results == Release::Filtered || logs == Some(Release::Filtered) {
+            return Err(BadCatalog::NotSupported("filtered"));
+        }
+        let bytes = |own: &Option<Quantity>, policy: &Option<Quantity>, default: u64| {
+            let found = own.as_ref().or(policy.as_ref());
+            found.map_or(Ok(default), |quantity| {
+                u64::try_from(quantity.units())
+                    .map_err(|_| BadCatalog::invalid("release", "a limit beyond 64 bits"))
+            })
+        };
+        Ok(ReleasePolicy {
+            results,
+            logs,
+            result_bytes: bytes(&own.result_bytes, &policy.result_bytes, 1 << 30)?,
+            result_files: own.result_files.or(policy.result_files).unwrap_or(1000),
+            log_bytes: bytes(&own.log_bytes, &policy.log_bytes, 16 << 20)?,
+        })
+    }
+}
+
+fn input(did: Did, index: u32, file: file::InputFile) -> Result<InputSpec, BadCatalog> {
+    if file.secret.is_some() {
+        return Err(BadCatalog::NotSupported("secret"));
+    }
+    let scheme = url::Url::parse(&file.url).map(|url| url.scheme().to_owned());
+    if !matches!(scheme.as_deref(), Ok("http" | "https" | "file")) {
+        // The address itself is not repeated: it may carry a signature.
+        let problem = format!("the url of file {index} is not http, https or file");
+        return Err(BadCatalog::invalid(&did, &problem));
+    }
+    if file
+        .checksum
+        .as_deref()
+        .is_some_and(|text| !is_digest(text))
+    {
+        let problem =
+            format!("the checksum of file {index} is not sha256: and 64 hexadecimal digits");
+        return Err(BadCatalog::invalid(&did, &problem));
+    }
+    Ok(InputSpec {
+        index,
+        url: file.url,
+        checksum: file.checksum,
+        content_type: file.content_type,
+        secret: None,
+    })
+}
+
+/// Why a catalog cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadCatalog {
+    /// It is too large.
+    #[error("the catalog is larger than 16 MiB")]
+    TooLarge,
+    /// It is not text.
+    #[error("the catalog is not UTF-8")]
+    NotText,
+    /// A key that nobody knows.
+    #[error("line {line}: unknown key `{key}`{}", hint(.nearest.as_deref()))]
+    UnknownKey {
+        /// From 1; 0 when unknown.
+        line: u64,
+        /// The key.
+        key: String,
+        /// The known key that resembles it most, if any does.
+        nearest: Option<String>,
+    },
+    /// The form is wrong.
+    #[error("line {line}: {message}")]
+    Malformed {
+        /// From 1; 0 when unknown.
+        line: u64,
+        /// What is wrong there.
+        message: String,
+    },
+    /// It asks for something that later versions bring.
+    #[error("`{0}` is not supported yet")]
+    NotSupported(&'static str),
+    /// A value makes no sense.
+    #[error("{subject}: {problem}")]
+    Invalid {
+        /// The key or asset.
+        subject: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An allowed image is malformed.
+    #[error("images: names stand without tag and digest, prefixes end in a slash")]
+    Image {
+        /// What is wrong.
+        source: BadImage,
+    },
+    /// An asset's own workflow is malformed.
+    #[error("the workflow of {did} cannot be read")]
+    Workflow {
+        /// The asset.
+        did: Did,
+        /// What is wrong.
+        source: BadDocument,
+    },
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |key| format!(", did you mean `{key}`?"))
+}
+
+impl BadCatalog {
+    fn invalid(subject: &(impl std::fmt::Display + ?Sized), problem: &str) -> Self {
+        Self::Invalid {
+            subject: subject.to_string(),
+            problem: problem.to_owned(),
+        }
+    }
+
+    fn malformed(error: &serde_saphyr::Error) -> Self {
+        let error = error.without_snippet();
+        let line = error.location().map_or(0, |location| location.line());
+        if let serde_saphyr::Error::SerdeUnknownField {
+            field, expected, ..
+        } = error
+        {
+            return Self::UnknownKey {
+                line,
+                key: field.clone(),
+                nearest: nearest(field, expected),
+            };
+        }
+        Self::Malformed {
+            line,
+            message: error.to_string(),
+        }
+    }
+}
+
+/// The known key that resembles `key` most, when it does so at all (Jaro-Winkler above 0.7).
+fn nearest(key: &str, known: &[&str]) -> Option<String> {
+    known
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(key, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| (*candidate).to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Workflows on a real cluster: the engine asks, the operator carries out, and both have only the rights of `deploy/`.
+
+mod custom_resource;
+mod lifecycle;
+mod refusals;
+mod safety;
+
+use alloy::primitives::{Address, B256};
+use tidewatch::cluster::ComputeWorkflow;
+use tidewatch::engine::{Engine, Observation, WorkflowPlan, WorkflowUid};
+use tidewatch::ids::{AgreementId, Did, JobName};
+use tidewatch::jobs::{Outcome, Phase, Reason};
+use tidewatch::workflows::{AlgorithmSpec, InputSpec, JobSpec, Release, ReleaseRule, Resources};
+
+use crate::support::cluster::Namespace;
+use crate::support::required;
+
+/// A job that runs a command line, without inputs.
+fn plan(entrypoint: &str) -> WorkflowPlan {
+    let image = required("TIDEWATCH_TEST_ALGORITHM_IMAGE");
+    let (image, digest) = image.split_once('@').expect("an image with a digest");
+    let key = B256::from(alloy::primitives::keccak256(
+        uuid::Uuid::new_v4().as_bytes(),
+    ));
+    let spec = JobSpec {
+        version: 1,
+        agreement: AgreementId(key),
+        did: Did(B256::repeat_byte(0xd1)),
+        consumer: Address::repeat_byte(0xc1),
+        algorithm: AlgorithmSpec {
+            did: None,
+            image: image.to_owned(),
+            tag: None,
+            digest: digest.to_owned(),
+            entrypoint: entrypoint.to_owned(),
+            code: None,
+            vetted: true,
+        },
+        inputs: Vec::new(),
+        resources: Resources {
+            cpu: "100m".to_owned(),
+            memory: "64Mi".to_owned(),
+            disk: "32Mi".to_owned(),
+            max_execution_seconds: 60,
+        },
+        allow_network: false,
+        release: ReleaseRule {
+            results: Release::Raw,
+            logs: Release::Raw,
+            review: false,
+            result_bytes: 1 << 20,
+            result_files: 10,
+            log_bytes: 1 << 20,
+        },
+    };
+    WorkflowPlan {
+        job: JobName::derive(1, Address::ZERO, key),
+        spec_digest: JobSpec::digest(&spec.to_bytes().unwrap()),
+        spec,
+        run_as: 23456,
+    }
+}
+
+fn input(url: String, checksum: String) -> InputSpec {
+    InputSpec {
+        index: 0,
+        url,
+        checksum: Some(checksum),
+        content_type: None,
+        secret: None,
+    }
+}
+
+/// Makes the workflow and starts its first attempt.
+async fn start(namespace: &Namespace, plan: &WorkflowPlan) -> WorkflowUid {
+    let dispatcher = namespace.engine_as("dispatcher").await;
+    let inert = dispatcher.ensure(plan).await.unwrap();
+    assert!(dispatcher.start(plan, &inert.uid, 1).await.unwrap());
+    inert.uid
+}
+
+/// Waits until the observer sees what `is` looks for.
+async fn observed(
+    namespace: &Namespace,
+    job: &JobName,
+    what: &str,
+    is: impl Fn(&Observation) -> bool,
+) -> Observation {
+    let observer = namespace.engine_as("observer").await;
+    let look = || async {
+        let seen = observer.observe(job).await.unwrap();
+        seen.filter(|seen| is(seen))
+    };
+    namespace.until(what, look).await
+}
+
+async fn finished(namespace: &Namespace, job: &JobName) -> Observation {
+    let is_finished = |seen: &Observation| seen.status.is_some_and(|s| s.phase == Phase::Finished);
+    observed(namespace, job, "the end of the job", is_finished).await
+}
+
+async fn running(namespace: &Namespace, job: &JobName) -> Observation {
+    let is_running = |seen: &Observation| seen.status.is_some_and(|s| s.phase == Phase::Running);
+    observed(namespace, job, "the algorithm's start", is_running).await
+}
+
+/// How it ended.
+fn end(seen: &Observation) -> (Option<Outcome>, Option<Reason>) {
+    let status = seen.status.expect("a status");
+    (status.outcome, status.reason)
+}
+
+/// The record of the job log, as text.
+async fn log(namespace: &Namespace, job: &JobName) -> String {
+    let collector = namespace.engine_as("collector").await;
+    let record = collector.record(job, 1).await.unwrap();
+    String::from_utf8(record.expect("a record").to_vec()).unwrap()
+}
+
+/// Waits until the workflow is gone from the cluster.
+async fn gone(namespace: &Namespace, job: &JobName) {
+    let workflows = namespace.api::<ComputeWorkflow>();
+    let look = || async {
+        let seen = workflows.get_opt(job.as_str()).await.unwrap();
+        seen.is_none().then_some(())
+    };
+    namespace.until("the end of the workflow", look).await;
+}

@@ -1,0 +1,117 @@
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{ListParams, PostParams};
+use tidewatch::cluster::gate::is_gated;
+use tidewatch::engine::{Engine, Stage};
+use tidewatch::jobs::{Outcome, Reason};
+
+use super::{end, finished, log, plan, running, start};
+use crate::support::cluster::Namespace;
+
+#[tokio::test]
+async fn two_operators_let_one_pod_go() {
+    let namespace = Namespace::create().await;
+    let _operators = (namespace.operator().await, namespace.operator().await);
+    let plans = [plan("echo once"), plan("echo once"), plan("echo once")];
+    for plan in &plans {
+        let (one, other) = tokio::join!(start(&namespace, plan), start(&namespace, plan));
+        assert_eq!(one, other);
+    }
+    for plan in &plans {
+        let seen = finished(&namespace, &plan.job).await;
+        assert_eq!(end(&seen), (Some(Outcome::Succeeded), None));
+        assert_eq!(log(&namespace, &plan.job).await, "once\n");
+        let pods = algorithm_pods(&namespace, plan.job.as_str()).await;
+        assert_eq!(pods.len(), 1);
+        assert_eq!(pods[0].uid(), seen.stages[1].runner);
+        let containers = pods[0].status.as_ref().unwrap().container_statuses.as_ref();
+        assert_eq!(containers.unwrap()[0].restart_count, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_second_pod_of_the_same_job_stays_gated() {
+    let namespace = Namespace::create().await;
+    let _operator = namespace.operator().await;
+    let plan = plan("sleep 8; echo once");
+    start(&namespace, &plan).await;
+    running(&namespace, &plan.job).await;
+    let first = algorithm_pods(&namespace, plan.job.as_str())
+        .await
+        .remove(0);
+    let second = namespace
+        .api::<Pod>()
+        .create(&PostParams::default(), &copy_of(&first))
+        .await
+        .unwrap();
+    assert!(is_gated(&second));
+    let seen = finished(&namespace, &plan.job).await;
+    assert_eq!(seen.stages[1].runner, first.uid());
+    let pods = algorithm_pods(&namespace, plan.job.as_str()).await;
+    let others = pods.iter().filter(|pod| pod.uid() != first.uid());
+    others.for_each(|pod| assert!(is_gated(pod) || pod.metadata.deletion_timestamp.is_some()));
+    assert_eq!(log(&namespace, &plan.job).await, "once\n");
+}
+
+#[tokio::test]
+async fn a_pod_that_somebody_deletes_is_lost_and_not_replaced() {
+    let namespace = Namespace::create().await;
+    let _operator = namespace.operator().await;
+    let plan = plan("echo begun; sleep 600");
+    start(&namespace, &plan).await;
+    let seen = running(&namespace, &plan.job).await;
+    let pod = algorithm_pods(&namespace, plan.job.as_str())
+        .await
+        .remove(0);
+    namespace.delete::<Pod>(&pod.name_any()).await;
+    let end_seen = finished(&namespace, &plan.job).await;
+    let lost = (Some(Outcome::Lost), Some(Reason::PodMissing));
+    assert_eq!(end(&end_seen), lost);
+    let runner = |stages: &[tidewatch::engine::StageObservation]| {
+        let mut stages = stages.iter();
+        stages
+            .find(|stage| stage.stage == Stage::Algorithm)
+            .and_then(|stage| stage.runner.clone())
+    };
+    assert_eq!(runner(&end_seen.stages), runner(&seen.stages));
+    assert!(log(&namespace, &plan.job).await.starts_with("begun\n"));
+}
+
+#[tokio::test]
+async fn an_operator_that_comes_later_goes_on_where_the_first_one_stopped() {
+    let namespace = Namespace::create().await;
+    let first = namespace.operator().await;
+    let plan = plan("sleep 3; echo once");
+    start(&namespace, &plan).await;
+    running(&namespace, &plan.job).await;
+    drop(first);
+    let _second = namespace.operator().await;
+    let seen = finished(&namespace, &plan.job).await;
+    assert_eq!(end(&seen), (Some(Outcome::Succeeded), None));
+    let engine = namespace.engine_as("observer").await;
+    assert_eq!(engine.observe(&plan.job).await.unwrap(), Some(seen));
+}
+
+async fn algorithm_pods(namespace: &Namespace, job: &str) -> Vec<Pod> {
+    let selector = format!("compute.tidewatch.dev/job={job},component=algorithm");
+    let labelled = ListParams::default().labels(&selector);
+    namespace.api::<Pod>().list(&labelled).await.unwrap().items
+}
+
+/// Another pod of the same Job, as a controller that lost its memory would make it.
+fn copy_of(pod: &Pod) -> Pod {
+    let mut copy = pod.clone();
+    copy.metadata = kube::api::ObjectMeta {
+        name: Some(format!("{}-again", pod.name_any())),
+        labels: pod.metadata.labels.clone(),
+        owner_references: pod.metadata.owner_references.clone(),
+        ..Default::default()
+    };
+    let spec = copy.spec.as_mut().unwrap();
+    spec.node_name = None;
+    spec.scheduling_gates = Some(vec![k8s_openapi::api::core::v1::PodSchedulingGate {
+        name: "compute.tidewatch.dev/release".to_owned(),
+    }]);
+    copy.status = None;
+    copy
+}

@@ -1,0 +1,277 @@
+//! A namespace of one test in the cluster that `KUBECONFIG` names.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Client, Config, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tidewatch::cluster::{ComputeWorkflow, KubernetesEngine, Settings, definition};
+use tidewatch::operator::{self, Operator};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::required;
+
+/// Longest wait for anything of a cluster.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A namespace with the Pod Security Standard *restricted*, our custom resource, and the accounts and rights of `deploy/`. It goes
+/// when the test ends; when the test fails, what is in it is printed first.
+pub(crate) struct Namespace {
+    pub(crate) name: String,
+    pub(crate) client: Client,
+    bucket: String,
+}
+
+impl Namespace {
+    pub(crate) async fn create() -> Self {
+        // The other tests of this process do the same; one of them is first.
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        required("KUBECONFIG");
+        let client = Client::try_default().await.unwrap();
+        let name = format!("tidewatch-test-{}", &uuid::Uuid::new_v4().to_string()[..8]);
+        install(&client).await;
+        let namespace: NamespaceObject = serde_json::from_value(json!({
+            "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+        }))
+        .unwrap();
+        let namespaces: Api<NamespaceObject> = Api::all(client.clone());
+        let made = namespaces.create(&PostParams::default(), &namespace).await;
+        made.unwrap();
+        let bucket = name.clone();
+        let made = Self {
+            name,
+            client,
+            bucket,
+        };
+        made.give_rights().await;
+        made.make_bucket().await;
+        made
+    }
+
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// A client with the rights of a role of `deploy/service-accounts.yaml`.
+    pub(crate) async fn client_as(&self, role: &str) -> Client {
+        let mut config = Config::infer().await.unwrap();
+        let account = format!("system:serviceaccount:{}:{role}", self.name);
+        config.auth_info.impersonate = Some(account);
+        Client::try_from(config).unwrap()
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            results_secret: Some("results".to_owned()),
+            ..Settings::new(
+                self.name.clone(),
+                required("TIDEWATCH_IMAGE"),
+                format!("s3://{}/out", self.bucket),
+            )
+        }
+    }
+
+    /// The engine with the rights of a role.
+    pub(crate) async fn engine_as(&self, role: &str) -> KubernetesEngine {
+        KubernetesEngine::new(self.client_as(role).await, self.settings()).unwrap()
+    }
+
+    /// An operator that runs until the guard is dropped.
+    pub(crate) async fn operator(&self) -> DropGuard {
+        let stop = CancellationToken::new();
+        let settings = operator::Settings {
+            namespace: self.name.clone(),
+        };
+        let operator = Operator::new(self.client_as("operator").await, settings);
+        tokio::spawn(operator.run(stop.clone()));
+        stop.drop_guard()
+    }
+
+    /// An object that was published, from the S3 server itself.
+    pub(crate) async fn published(&self, key: &str) -> Vec<u8> {
+        let url = format!(
+            "{}/{}/out/{key}",
+            required("TIDEWATCH_TEST_S3"),
+            self.bucket
+        );
+        let answer = reqwest::get(&url).await.unwrap();
+        assert!(answer.status().is_success(), "{url}: {}", answer.status());
+        answer.bytes().await.unwrap().to_vec()
+    }
+
+    /// Deletes an object, as `kubectl delete` would.
+    pub(crate) async fn delete<K>(&self, name: &str)
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let background = DeleteParams::background();
+        self.api::<K>().delete(name, &background).await.unwrap();
+    }
+
+    /// Waits until `look` finds something, by looking twice a second: a value is waited for, not a notification.
+    pub(crate) async fn until<T, F>(&self, what: &str, mut look: impl FnMut() -> F) -> T
+    where
+        F: Future<Output = Option<T>>,
+    {
+        let mut every = tokio::time::interval(Duration::from_millis(500));
+        let found = async {
+            loop {
+                every.tick().await;
+                if let Some(found) = look().await {
+                    return found;
+                }
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("{what} did not come in {PATIENCE:?}"))
+    }
+
+    async fn give_rights(&self) {
+        let text = include_str!("../../../deploy/service-accounts.yaml");
+        let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).unwrap();
+        for mut document in documents {
+            document["metadata"]["namespace"] = json!(self.name);
+            match document["kind"].as_str() {
+                Some("ServiceAccount") => self.make::<ServiceAccount>(document).await,
+                Some("Role") => self.make::<Role>(document).await,
+                Some("RoleBinding") => {
+                    for subject in document["subjects"].as_array_mut().unwrap() {
+                        subject["namespace"] = json!(self.name);
+                    }
+                    self.make::<RoleBinding>(document).await;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn make<K>(&self, document: serde_json::Value)
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+        K: Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let object: K = serde_json::from_value(document).unwrap();
+        let made = self
+            .api::<K>()
+            .create(&PostParams::default(), &object)
+            .await;
+        made.unwrap();
+    }
+
+    async fn make_bucket(&self) {
+        let server = required("TIDEWATCH_TEST_S3");
+        let url = format!("{server}/{}", self.bucket);
+        let made = reqwest::Client::new().put(&url).send().await.unwrap();
+        assert!(made.status().is_success(), "{url}: {}", made.status());
+        let options = [
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_ENDPOINT", server.as_str()),
+        ];
+        let options: BTreeMap<_, _> = options.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let secret = Secret {
+            metadata: kube::api::ObjectMeta {
+                name: Some("results".to_owned()),
+                ..Default::default()
+            },
+            string_data: Some(options),
+            ..Secret::default()
+        };
+        let secrets = self.api::<Secret>();
+        secrets
+            .create(&PostParams::default(), &secret)
+            .await
+            .unwrap();
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let (name, failed) = (self.name.clone(), std::thread::panicking());
+        // A runtime of its own: the test's may be gone, and a client does not leave the one it was made in.
+        let cleaning = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(clean(&name, failed));
+        });
+        cleaning.join().ok();
+    }
+}
+
+async fn clean(name: &str, failed: bool) {
+    let client = Client::try_default().await.unwrap();
+    if failed {
+        dump(&client, name).await;
+    }
+    let workflows: Api<ComputeWorkflow> = Api::namespaced(client.clone(), name);
+    let namespaces: Api<NamespaceObject> = Api::all(client);
+    namespaces
+        .delete(name, &DeleteParams::background())
+        .await
+        .ok();
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    for workflow in workflows.list(&ListParams::default()).await.unwrap() {
+        let name = workflow.name_any();
+        workflows
+            .patch(&name, &PatchParams::default(), &free)
+            .await
+            .ok();
+    }
+}
+
+/// Prints what a failed test leaves: workflows, pods and their logs.
+async fn dump(client: &Client, namespace: &str) {
+    let workflows: Api<ComputeWorkflow> = Api::namespaced(client.clone(), namespace);
+    for workflow in workflows.list(&ListParams::default()).await.unwrap() {
+        let status = serde_json::to_string_pretty(&workflow.status).unwrap();
+        eprintln!("--- workflow {}\n{status}", workflow.name_any());
+    }
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    for pod in pods.list(&ListParams::default()).await.unwrap() {
+        let name = pod.name_any();
+        let status = serde_json::to_string_pretty(&pod.status).unwrap();
+        eprintln!("--- pod {name}\n{status}");
+        let log = pods.logs(&name, &LogParams::default()).await;
+        eprintln!(
+            "--- its log\n{}",
+            log.unwrap_or_else(|error| error.to_string())
+        );
+    }
+}
+
+/// Installs the custom resource. Many tests do at once, and it is the same for all.
+async fn install(client: &Client) {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let definition = definition();
+    let name = definition.name_any();
+    let patch = Patch::Apply(&definition);
+    let apply = PatchParams::apply("tidewatch-tests").force();
+    definitions.patch(&name, &apply, &patch).await.unwrap();
+    let workflows: Api<ComputeWorkflow> = Api::all(client.clone());
+    for _ in 0..100 {
+        if workflows
+            .list(&ListParams::default().limit(1))
+            .await
+            .is_ok()
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the cluster does not serve ComputeWorkflow");
+}

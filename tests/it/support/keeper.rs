@@ -1,0 +1,160 @@
+//! A chain with the real keeper contracts and people on it.
+//!
+//! ```ignore
+//! let chain = Chain::start().await;
+//! let did = chain.asset().await;
+//! let purchase = chain.order(did);          // honest; change any field to make it hostile
+//! chain.pay(&purchase).await;               // agreement created, tokens minted, approved and locked by the consumer
+//! let fulfilled = chain.provider.send(purchase.fulfil()).await.unwrap();
+//! ```
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use alloy::primitives::{Address, B256, U256, keccak256};
+use tidewatch::app::anvil::{Anvil, Options};
+use tidewatch::app::packages;
+use tidewatch::ids::{AgreementId, Did};
+use tidewatch::keeper::{self, Account, Call, Deployment, Mined, Order, Purchase, purchase};
+
+use super::anvil::Node;
+
+/// anvil, the contracts, and four funded accounts.
+pub(crate) struct Chain {
+    /// The node.
+    pub(crate) node: Node,
+    /// The contract set.
+    pub(crate) deployment: Deployment,
+    /// The token's faucet.
+    pub(crate) dispenser: Address,
+    /// Owns the contracts and mints tokens.
+    pub(crate) owner: Account,
+    /// Publishes assets.
+    pub(crate) provider: Account,
+    /// Buys.
+    pub(crate) consumer: Account,
+    /// Has no part in any agreement.
+    pub(crate) stranger: Account,
+    numbers: AtomicU64,
+}
+
+/// The unpacked `artifacts` directory of the contracts' package.
+pub(crate) async fn artifacts() -> PathBuf {
+    tokio::task::spawn_blocking(|| packages::keeper_artifacts(&super::cache()))
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+impl Chain {
+    /// A chain that makes a block per transaction.
+    pub(crate) async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// A chain of a certain kind. One that mines on demand only does not get past the deployment: switch it with
+    /// [`Node::automine`] afterwards instead.
+    pub(crate) async fn with(options: Options) -> Self {
+        let node = Node::with(options).await;
+        let account = async |number| {
+            let key = Anvil::key(number).unwrap();
+            Account::connect(node.url(), &key).await.unwrap()
+        };
+        let owner = account(0).await;
+        let deployed = keeper::deploy(&owner, &artifacts().await).await.unwrap();
+        Self {
+            deployment: deployed.deployment,
+            dispenser: deployed.dispenser,
+            provider: account(1).await,
+            consumer: account(2).await,
+            stranger: account(3).await,
+            owner,
+            node,
+            numbers: AtomicU64::new(1),
+        }
+    }
+
+    /// A hash that this chain has not given before.
+    pub(crate) fn fresh(&self) -> B256 {
+        keccak256(self.numbers.fetch_add(1, Ordering::Relaxed).to_be_bytes())
+    }
+
+    /// A fresh asset that the provider has registered, with a URL that answers nothing as its value.
+    pub(crate) async fn asset(&self) -> Did {
+        let did = Did(self.fresh());
+        self.register(&self.provider, did, b"https://aquarius.example/ddo")
+            .await;
+        did
+    }
+
+    /// Registers a value under a DID; its checksum is the value's keccak256.
+    pub(crate) async fn register(&self, by: &Account, did: Did, value: &[u8]) -> Mined {
+        let contracts = &self.deployment.contracts;
+        by.send(purchase::register_did(
+            contracts,
+            did,
+            keccak256(value),
+            &[],
+            value,
+        ))
+        .await
+        .unwrap()
+    }
+
+    /// Registers a workflow document under the agreement's id, as the consumer; do it before the agreement is created.
+    pub(crate) async fn document(&self, purchase: &Purchase, document: &[u8]) -> Mined {
+        self.register(&self.consumer, Did(purchase.agreement.0), document)
+            .await
+    }
+
+    /// An honest purchase of an asset by the consumer from the provider for 10 of the token's smallest units, under a fresh
+    /// agreement id. Nothing is sent.
+    pub(crate) fn order(&self, did: Did) -> Purchase {
+        let order = Order {
+            agreement: AgreementId(self.fresh()),
+            did,
+            consumer: self.consumer.address(),
+            provider: self.provider.address(),
+            amount: U256::from(10),
+        };
+        Purchase::new(&self.deployment, order)
+    }
+
+    /// Mints the amount for the consumer and approves it for the lock: what must come before [`Purchase::lock`].
+    pub(crate) async fn fund(&self, purchase: &Purchase) {
+        let contracts = &self.deployment.contracts;
+        let minted = purchase::mint(contracts, self.consumer.address(), purchase.amount);
+        self.owner.send(minted).await.unwrap();
+        self.consumer.send(purchase.approve()).await.unwrap();
+    }
+
+    /// Creates the agreement and pays, as the consumer; answers the transaction of each.
+    pub(crate) async fn pay(&self, purchase: &Purchase) -> (Mined, Mined) {
+        let created = self.consumer.send(purchase.create()).await.unwrap();
+        self.fund(purchase).await;
+        let locked = self.consumer.send(purchase.lock()).await.unwrap();
+        (created, locked)
+    }
+
+    /// The whole purchase up to the provider's answer, whose transaction is answered.
+    pub(crate) async fn buy(&self, purchase: &Purchase) -> Mined {
+        self.pay(purchase).await;
+        self.provider.send(purchase.fulfil()).await.unwrap()
+    }
+
+    /// Puts calls of several accounts into one block, in that order.
+    pub(crate) async fn in_one_block(&self, calls: Vec<(&Account, Call)>) -> Vec<Mined> {
+        self.node.automine(false).await;
+        let mut submitted = Vec::new();
+        for (account, call) in calls {
+            submitted.push((account, account.submit(vec![call]).await.unwrap()));
+        }
+        self.node.mine(1).await;
+        self.node.automine(true).await;
+        let mut mined = Vec::new();
+        for (account, one) in submitted {
+            mined.extend(account.mined(one).await.unwrap());
+        }
+        mined
+    }
+}

@@ -1,0 +1,65 @@
+//! Real parts for tests: each test gets its own, ended when the test ends.
+
+pub(crate) mod anvil;
+pub(crate) mod cluster;
+pub(crate) mod database;
+pub(crate) mod holding;
+pub(crate) mod inputs;
+pub(crate) mod keeper;
+pub(crate) mod runtime;
+pub(crate) mod service;
+pub(crate) mod world;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alloy::primitives::B256;
+use tokio::time::Instant;
+
+/// The cache of downloaded packages that tests share with the program: `TIDEWATCH_CACHE`, else `~/.cache/tidewatch`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests read where the machine keeps things"
+)]
+pub(crate) fn cache() -> PathBuf {
+    std::env::var("TIDEWATCH_CACHE").map_or_else(
+        |_| PathBuf::from(std::env::var("HOME").expect("HOME is set")).join(".cache/tidewatch"),
+        PathBuf::from,
+    )
+}
+
+/// A variable that `tests/run` sets.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests find their parts in the environment"
+)]
+pub(crate) fn required(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: start the tests by tests/run, which makes what they need")
+    })
+}
+
+/// Asks again and again until there is an answer, and fails with `what` if there is none in time.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    patience: Duration,
+    mut ask: impl FnMut() -> F,
+) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "within {patience:?} it did not come true that {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// 32 bytes that nobody used before.
+pub(crate) fn random_hash() -> B256 {
+    B256::random()
+}
