@@ -153,7 +153,12 @@ impl Service {
         let keeper = read_deployment(self.config.keeper.as_deref())?;
         let deployment = self.start_chain_roles(&ledger, &keeper).await?;
         if self.has(Role::Resolver) {
-            let resolver = Resolver::new(ledger.clone(), deployment, self.catalog.receiver());
+            let resolver = Resolver::new(
+                ledger.clone(),
+                deployment,
+                keeper.clone(),
+                self.catalog.receiver(),
+            );
             self.supervisor
                 .spawn_worker(resolver, SOON, self.wakes.resolver.clone());
         }

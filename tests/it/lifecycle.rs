@@ -38,8 +38,8 @@ async fn what_does_not_fit_is_refused_with_one_sentence() {
     assert_eq!(code, 1);
     assert!(sentence.contains("connect to the database"), "{sentence}");
 
-    let empty = Database::empty().await;
-    world.set("DATABASE_URL", &empty.url());
+    let empty = Database::create_empty().await;
+    world.set("DATABASE_URL", &empty.url);
     let (code, sentence) = refusal(&world, "unmigrated").await;
     assert_eq!(code, 1);
     assert!(sentence.contains("tidewatch migrate"), "{sentence}");

@@ -19,20 +19,6 @@ pub(crate) struct Database {
     name: String,
 }
 
-/// A superuser's URL on the server that tests use.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests read where the run's server is"
-)]
-fn server() -> String {
-    std::env::var("TIDEWATCH_TEST_POSTGRES").unwrap_or_else(|_| {
-        panic!(
-            "TIDEWATCH_TEST_POSTGRES names no Postgres server: start the tests with tests/run, which brings one, or set it \
-             to the URL of a superuser on a server of your own"
-        )
-    })
-}
-
 impl Database {
     /// Creates and migrates one.
     pub(crate) async fn create() -> Self {
@@ -43,7 +29,7 @@ impl Database {
 
     /// Creates one without any table.
     pub(crate) async fn create_empty() -> Self {
-        let mut url = url::Url::parse(&server()).expect("TIDEWATCH_TEST_POSTGRES is a URL");
+        let mut url = url::Url::parse(&super::required("TIDEWATCH_TEST_POSTGRES")).unwrap();
         let server = PgConnectOptions::from_str(url.as_str()).unwrap();
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         let mut connection = server.connect().await.unwrap();

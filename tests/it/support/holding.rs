@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::database::{Database, execute};
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Postgres};
+
+use super::database::Database;
 use super::eventually;
 
 /// Key of the lock that held writes wait for; any number will do, each test has a database of its own.
@@ -12,13 +15,13 @@ const KEY: i64 = 71;
 pub(crate) struct Held<'a> {
     database: &'a Database,
     table: &'static str,
-    holder: sqlx::PgConnection,
+    holder: PoolConnection<Postgres>,
 }
 
 impl<'a> Held<'a> {
     /// Holds every update of `column` in `ledger.table`, and every insert.
     pub(crate) async fn updates(database: &'a Database, table: &'static str, column: &str) -> Self {
-        let mut holder = database.connect().await;
+        let mut holder = database.pool.acquire().await.unwrap();
         let hold = format!(
             "SELECT pg_advisory_lock({KEY});
              CREATE FUNCTION ledger.hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -29,7 +32,7 @@ impl<'a> Held<'a> {
              CREATE TRIGGER hold BEFORE INSERT OR UPDATE OF {column} ON ledger.{table}
                  FOR EACH ROW EXECUTE FUNCTION ledger.hold();"
         );
-        execute(&mut holder, &hold).await.unwrap();
+        execute(&mut holder, hold).await;
         Self {
             database,
             table,
@@ -40,12 +43,11 @@ impl<'a> Held<'a> {
     /// Waits until somebody is held.
     pub(crate) async fn reached(&self) {
         eventually("a write is held", Duration::from_secs(60), || async {
-            let mut connection = self.database.connect().await;
             let waiting: i64 = sqlx::query_scalar(
                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 71
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
             )
-            .fetch_one(&mut connection)
+            .fetch_one(&self.database.pool)
             .await
             .unwrap();
             (waiting > 0).then_some(())
@@ -60,11 +62,18 @@ impl<'a> Held<'a> {
              WHERE locktype = 'advisory' AND NOT granted AND objid = {KEY}
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         );
-        execute(&mut self.holder, &end).await.unwrap();
+        execute(&mut self.holder, end).await;
         let drop = format!(
             "DROP TRIGGER hold ON ledger.{}; SELECT pg_advisory_unlock({KEY})",
             self.table
         );
-        execute(&mut self.holder, &drop).await.unwrap();
+        execute(&mut self.holder, drop).await;
     }
+}
+
+async fn execute(connection: &mut PoolConnection<Postgres>, statements: String) {
+    sqlx::raw_sql(AssertSqlSafe(statements))
+        .execute(&mut **connection)
+        .await
+        .unwrap();
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tidewatch::ids::{AgreementId, Did};
 use tidewatch::keeper::purchase::{self, Order, Purchase};
 use tidewatch::ledger::database::create_login;
-use tidewatch::ledger::roles::Role;
+use tidewatch::ledger::roles::{self, Ensured, Role};
 
 use super::cluster::Namespace;
 use super::database::Database;
@@ -51,7 +51,11 @@ impl World {
     /// A world whose service may act as soon as a block is final.
     pub(crate) async fn start() -> Self {
         let chain = Chain::start().await;
-        let database = Database::migrated().await;
+        let database = Database::create().await;
+        assert_eq!(
+            roles::ensure(&database.ledger).await.unwrap(),
+            Ensured::Done
+        );
         let namespace = Namespace::create().await;
         let starts = AlgorithmStarts::listen(&namespace.name);
         let directory = tempfile::tempdir().unwrap();
@@ -251,10 +255,9 @@ impl World {
     /// The hash of a job's manifest as the ledger has it.
     pub(crate) async fn manifest_sha256(&self, job: &str) -> Vec<u8> {
         let hash = "SELECT r.manifest_sha256 FROM ledger.results r JOIN ledger.jobs j ON j.id = r.job_id WHERE j.name = $1";
-        let mut connection = self.database.connect().await;
         sqlx::query_scalar(hash)
             .bind(job)
-            .fetch_one(&mut connection)
+            .fetch_one(&self.database.pool)
             .await
             .unwrap()
     }
@@ -263,7 +266,7 @@ impl World {
     pub(crate) async fn tombstones(&self) -> i64 {
         let count = "SELECT count(*) FROM ledger.logs WHERE NOT canonical";
         sqlx::query_scalar(count)
-            .fetch_one(&mut self.database.connect().await)
+            .fetch_one(&self.database.pool)
             .await
             .unwrap()
     }
@@ -335,8 +338,9 @@ fn bucket(namespace: &Namespace) -> AmazonS3 {
 
 /// A login of this database alone: roles are the server's, which all tests share.
 async fn login(database: &Database, role: Role) -> String {
-    let name = format!("{}_{role}", database.name());
-    create_login(&database.url(), &name, "test", role)
+    let own = database.url.rsplit('/').next().unwrap();
+    let name = format!("{own}_{role}");
+    create_login(&database.url, &name, "test", role)
         .await
         .unwrap()
 }
