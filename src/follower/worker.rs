@@ -240,7 +240,11 @@ impl Follower {
 
     /// Where nothing was configured, work is owed from the first irreversible block on that is seen. Set before the cursor
     /// tells of that block, so that no crash can lie between.
-    pub(super) async fn begin_acting(&mut self, opened: &Opened, horizons: &Horizons) -> Result<(), Error> {
+    pub(super) async fn begin_acting(
+        &mut self,
+        opened: &Opened,
+        horizons: &Horizons,
+    ) -> Result<(), Error> {
         let Some(irreversible) = horizons.irreversible else {
             return Ok(());
         };

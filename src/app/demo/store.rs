@@ -2,49 +2,53 @@
 
 use anyhow::Context;
 use bytes::Bytes;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::{ObjectStoreExt, path::Path};
 
-/// A bucket of the demo's own on a server that takes any credentials.
+/// What the demo's server takes as credentials: anything.
+pub(super) const ANY_KEY: &str = "demo";
+
+/// A bucket of the demo's own.
 #[derive(Debug)]
 pub(super) struct Bucket {
     url: String,
+    store: AmazonS3,
 }
 
 impl Bucket {
     /// Makes the bucket `name`.
     pub(super) async fn make(server: &str, name: &str) -> anyhow::Result<Self> {
-        let bucket = Self {
-            url: format!("{server}/{name}"),
-        };
-        let made = reqwest::Client::new().put(&bucket.url).send().await?;
+        let url = format!("{server}/{name}");
+        let made = reqwest::Client::new().put(&url).send().await?;
         made.error_for_status().context("could not make a bucket")?;
-        Ok(bucket)
+        let store = AmazonS3Builder::new()
+            .with_endpoint(server)
+            .with_allow_http(true)
+            .with_bucket_name(name)
+            .with_region("us-east-1")
+            .with_access_key_id(ANY_KEY)
+            .with_secret_access_key(ANY_KEY)
+            .build()?;
+        Ok(Self { url, store })
     }
 
-    /// Where an object is.
-    pub(super) fn address(&self, key: &str) -> String {
-        format!("{}/{key}", self.url)
-    }
-
-    /// Stores an object.
-    pub(super) async fn put(&self, key: &str, body: &'static str) -> anyhow::Result<()> {
-        let stored = reqwest::Client::new()
-            .put(self.address(key))
-            .body(body)
-            .send()
-            .await?;
+    /// Stores an object that anybody who knows its address may read, and answers the address.
+    pub(super) async fn publish(&self, key: &str, body: &'static str) -> anyhow::Result<String> {
+        let address = format!("{}/{key}", self.url);
+        let request = reqwest::Client::new()
+            .put(&address)
+            .header("x-amz-acl", "public-read");
+        let stored = request.body(body).send().await?;
         stored
             .error_for_status()
             .with_context(|| format!("could not store {key}"))?;
-        Ok(())
+        Ok(address)
     }
 
     /// Reads an object.
     pub(super) async fn get(&self, key: &str) -> anyhow::Result<Bytes> {
-        let read = reqwest::get(self.address(key)).await?;
-        Ok(read
-            .error_for_status()
-            .with_context(|| format!("could not read {key}"))?
-            .bytes()
-            .await?)
+        let read = self.store.get(&Path::from(key)).await;
+        let object = read.with_context(|| format!("could not read {key}"))?;
+        Ok(object.bytes().await?)
     }
 }

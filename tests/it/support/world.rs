@@ -20,7 +20,7 @@ use super::eventually;
 use super::keeper::Chain;
 use super::runtime::AlgorithmStarts;
 use super::service::Service;
-use super::{random_hash, required};
+use super::{inputs, random_hash, required};
 
 /// What the publisher's file holds; the tests' algorithms compute on it.
 pub(crate) const DATA: &str = "city,litres\nFaro,12\nNazare,30\nSines,58\n";
@@ -60,10 +60,6 @@ impl World {
         let starts = AlgorithmStarts::listen(&namespace.name);
         let directory = tempfile::tempdir().unwrap();
         let store = bucket(&namespace);
-        store
-            .put(&Key::from("input.csv"), DATA.into())
-            .await
-            .unwrap();
         let did = register_asset(&chain).await;
         let tokens = purchase::mint(
             &chain.deployment.contracts,
@@ -72,11 +68,7 @@ impl World {
         );
         chain.owner.send(tokens).await.unwrap();
         let path = |name: &str| directory.path().join(name);
-        let input = format!(
-            "{}/{}/input.csv",
-            required("TIDEWATCH_TEST_S3"),
-            namespace.name
-        );
+        let input = inputs::serve(DATA.as_bytes()).await;
         let catalog = catalog(did, &input, &chain.provider.address().to_string());
         std::fs::write(
             path("catalog.yaml"),
