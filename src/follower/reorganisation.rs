@@ -12,7 +12,11 @@ use crate::worker::Progress;
 
 impl Follower {
     /// Rolls back to the highest block that the provider has as well.
-    pub(super) async fn find_fork(&mut self, position: Position, known: Known) -> Result<Progress, Error> {
+    pub(super) async fn find_fork(
+        &mut self,
+        position: Position,
+        known: Known,
+    ) -> Result<Progress, Error> {
         // Another chain under the same id would look like a reorganisation too.
         self.opened = None;
         let opened = self.opened().await?;
