@@ -63,6 +63,9 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 pub use error::{Attempt, Error};
 pub use reader::Reader;
 
+/// A connection of the ledger, for rooms that pass one on and have no statements of their own.
+pub type Connection = sqlx::PgConnection;
+
 /// An open transaction of the ledger. Dropped without `commit`, it is rolled back.
 pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 

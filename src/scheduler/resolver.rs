@@ -9,7 +9,6 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sqlx::PgConnection;
 use tokio::sync::watch;
 
 use super::Error;
@@ -20,7 +19,8 @@ use crate::keeper::{self, Deployment, KeeperEvent};
 use crate::ledger::specs::{NewSpec, Unresolved};
 use crate::ledger::verdicts::{Basis, WORKFLOW_RULE};
 use crate::ledger::{
-    self, Ledger, Transaction, documents, judging, policies, specs, status, subjects, verdicts,
+    self, Connection, Ledger, Transaction, documents, judging, policies, specs, status, subjects,
+    verdicts,
 };
 use crate::worker::{Progress, Worker};
 use crate::workflows::{Catalog, Frozen, JobSpec, Refusal, Resolution, resolve};
@@ -57,7 +57,7 @@ impl Resolver {
     /// with a document that names the agreement.
     async fn registrations(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Connection,
         job: &Unresolved,
     ) -> Result<Vec<Recorded>, Error> {
         let (id, up_to) = (self.deployment_id, job.judged.number);

@@ -7,6 +7,7 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+mod admission;
 mod api;
 mod architecture;
 mod crash;
@@ -14,6 +15,7 @@ mod decoding;
 mod end_to_end;
 mod equipment;
 mod follower;
+mod judging;
 mod keeper;
 mod lifecycle;
 mod operator;

@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 
 use alloy::primitives::{Address, B256};
 use serde::de::DeserializeOwned;
-use sqlx::PgConnection;
 
 use super::Judge;
 use crate::admission::{
@@ -11,8 +10,8 @@ use crate::admission::{
 };
 use crate::ids::{AgreementId, ConditionId, Did};
 use crate::keeper::{self, ContractCalls, KeeperEvent};
-use crate::ledger;
 use crate::ledger::facts::FactKind;
+use crate::ledger::{self, Connection};
 use crate::ledger::{facts, judging, subjects};
 use crate::scheduler::Error;
 use crate::worker::Chain;
@@ -98,7 +97,7 @@ impl<C: ContractCalls> Judge<C> {
         horizon: Horizon,
     ) -> Result<(Vec<Recorded>, Vec<Recorded>, Known), Error> {
         let mut connection = self.ledger.acquire().await?;
-        let about = async |connection: &mut PgConnection, kind, subjects: &[B256]| {
+        let about = async |connection: &mut Connection, kind, subjects: &[B256]| {
             let id = self.deployment_id;
             judging::list_about(connection, id, kind, subjects, horizon.judged).await
         };
@@ -139,7 +138,7 @@ impl<C: ContractCalls> Judge<C> {
 
     async fn stored<T: DeserializeOwned>(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Connection,
         kind: FactKind,
         subjects: &[B256],
     ) -> Result<impl Iterator<Item = (B256, T)> + use<T, C>, Error> {

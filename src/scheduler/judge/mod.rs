@@ -101,7 +101,7 @@ impl<C: ContractCalls> Judge<C> {
     /// The next recorded logs, whole blocks only, and the block that is judged once they are.
     async fn next_logs(
         &self,
-        connection: &mut sqlx::PgConnection,
+        connection: &mut ledger::Connection,
         seen: &Horizons,
     ) -> Result<(Vec<Logged>, BlockRef), Error> {
         let (after, up_to) = (seen.judged.number, seen.recorded.number);
