@@ -5,14 +5,15 @@ use serde_json::json;
 use super::block::Header;
 use super::error::Error;
 use super::provider::{Provider, quantity};
+use crate::ids::BlockRef;
 
 const METHOD: &str = "eth_getBlockByNumber";
 
 /// What a provider says about a tag such as `finalized`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tag {
     /// The block it names now.
-    Block(Header),
+    Block(BlockRef),
     /// The provider knows the tag but names no block: a chain that has just begun, or a node that is still synchronising.
     Waiting,
     /// The provider does not know the tag: a chain without that kind of finality.
@@ -21,9 +22,9 @@ pub enum Tag {
 
 impl Tag {
     /// The block, if one is named.
-    pub fn block(self) -> Option<Header> {
+    pub fn block(self) -> Option<BlockRef> {
         match self {
-            Self::Block(header) => Some(header),
+            Self::Block(block) => Some(block),
             Self::Waiting | Self::Tagless => None,
         }
     }
@@ -88,12 +89,16 @@ impl Provider {
 /// JSON-RPC 2.0 for a bad request, method, parameter or parse come from clients that are older than the tag.
 pub(super) fn tag(answer: Result<Option<Header>, Error>) -> Result<Tag, Error> {
     match answer {
-        Ok(Some(header)) => Ok(Tag::Block(header)),
+        Ok(Some(header)) => Ok(Tag::Block(header.at)),
         Ok(None) => Ok(Tag::Waiting),
-        Err(Error::Refused { code, .. }) if matches!(code, -32000 | -39001) => Ok(Tag::Waiting),
-        Err(Error::Refused { code, .. }) if matches!(code, -32600 | -32601 | -32602 | -32700) => {
-            Ok(Tag::Tagless)
-        }
+        Err(Error::Refused {
+            code: -32000 | -39001,
+            ..
+        }) => Ok(Tag::Waiting),
+        Err(Error::Refused {
+            code: -32600 | -32601 | -32602 | -32700,
+            ..
+        }) => Ok(Tag::Tagless),
         Err(error) => Err(error),
     }
 }

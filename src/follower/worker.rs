@@ -2,11 +2,11 @@ use super::error::Error;
 use super::following::{ActAt, Following, IrreversibleAt};
 use super::identity::{self, Opened};
 use super::plan::{self, Known, Seen, Step};
-use super::read::{self, Batch};
+use super::read;
 use crate::chain::{Header, Provider, Tag};
 use crate::ids::{BlockRef, DeploymentId};
 use crate::ledger::cursors::{Cursor, Horizons, Position};
-use crate::ledger::{self, Ledger, blocks, cursors, deployments, logs};
+use crate::ledger::{self, Ledger, blocks, cursors, deployments};
 use crate::worker::{Progress, Worker};
 
 /// Follows one deployment on one provider. Any number may run at once: of two that move the cursor from the same place, one
@@ -143,7 +143,7 @@ impl Follower {
             .await?;
         let finalized = look.finalized.and_then(Tag::block);
         let irreversible = match opened.irreversible_at {
-            IrreversibleAt::Finalized => finalized.clone(),
+            IrreversibleAt::Finalized => finalized,
             IrreversibleAt::Depth(depth) => self.at_depth(depth, &look.head, known).await?,
         };
         let act = match act_at {
@@ -151,12 +151,11 @@ impl Follower {
             ActAt::Safe => look.safe.and_then(Tag::block),
             ActAt::Latest | ActAt::Depth(_) => None,
         };
-        let at = |header: Header| header.at;
         Ok(Seen {
             head: look.head.at,
-            at_recorded: look.at.map(at),
-            irreversible: irreversible.map(at),
-            act: act.map(at),
+            at_recorded: look.at.map(|header| header.at),
+            irreversible,
+            act,
         })
     }
 
@@ -166,7 +165,7 @@ impl Follower {
         depth: u64,
         head: &Header,
         known: &Known,
-    ) -> Result<Option<Header>, Error> {
+    ) -> Result<Option<BlockRef>, Error> {
         let number = head.at.number.saturating_sub(depth);
         if known
             .irreversible
@@ -174,7 +173,8 @@ impl Follower {
         {
             return Ok(None);
         }
-        Ok(self.provider.header_at(number).await?)
+        let header = self.provider.header_at(number).await?;
+        Ok(header.map(|header| header.at))
     }
 
     /// Nothing to read: writes down the horizons if they moved.

@@ -1,0 +1,183 @@
+//! Providers that are away, or can do little.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tidewatch::chain::Provider;
+use tidewatch::follower::{Follower, Following};
+use tidewatch::worker::{self, Pace, Wake};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{Bench, LOGS, PATIENCE, settle};
+use crate::support::eventually;
+
+#[tokio::test]
+async fn without_the_node_the_follower_stands_still_and_goes_on_when_it_is_back() {
+    let bench = Bench::start().await;
+    bench.echo(0..10).await;
+    let gate = Gate::before(bench.node.url().clone()).await;
+    let provider = Provider::new(&gate.url).unwrap();
+    let follower = Follower::new(bench.database.ledger.clone(), provider, bench.following());
+    let stop = CancellationToken::new();
+    let pace = Pace {
+        interval: Duration::from_millis(10),
+        first_retry: Duration::from_millis(10),
+        longest_retry: Duration::from_millis(50),
+    };
+    let run = tokio::spawn(worker::run(follower, pace, Wake::default(), stop.clone()));
+    eventually("ten blocks are recorded", PATIENCE, async || {
+        (bench.rows(true).await.len() == 10 * LOGS).then_some(())
+    })
+    .await;
+
+    gate.close();
+    eventually("a question meets the shut gate", PATIENCE, async || {
+        gate.refused.load(Ordering::SeqCst).then_some(())
+    })
+    .await;
+    bench.echo(10..20).await;
+    assert_eq!(bench.rows(true).await.len(), 10 * LOGS);
+    assert!(!run.is_finished());
+    gate.open();
+    let truth = bench.truth().await;
+    eventually("every row is recorded", PATIENCE, async || {
+        (bench.rows(true).await == truth).then_some(())
+    })
+    .await;
+    stop.cancel();
+    run.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_provider_of_few_abilities_is_followed_by_depth_narrow_ranges_and_two_reads() {
+    let bench = Bench::start().await;
+    bench.echo(0..20).await;
+    bench.node.mine(70).await;
+    bench.echo(20..25).await;
+    let provider = Provider::new(&old_and_small(bench.node.url().clone()).await).unwrap();
+    let following = Following {
+        irreversible_at: None,
+        ..bench.following()
+    };
+    let mut follower = Follower::new(bench.database.ledger.clone(), provider, following);
+    let deployment = follower.open().await.unwrap();
+    settle(&mut follower).await.unwrap();
+    assert_eq!(bench.rows(true).await, bench.truth().await);
+    let cursor = bench.cursor(deployment).await;
+    assert_eq!(cursor.position.recorded.number, bench.node.head().await);
+    assert_eq!(cursor.irreversible.unwrap().number, 96 - 64);
+    assert_eq!(cursor.act, Some(96));
+    let rule: String = sqlx::query_scalar("SELECT irreversible_at FROM ledger.deployments")
+        .fetch_one(&bench.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(rule, "64");
+    let proofs: Vec<(String, i64)> =
+        sqlx::query_as("SELECT proof, count(*) FROM ledger.blocks GROUP BY proof")
+            .fetch_all(&bench.database.pool)
+            .await
+            .unwrap();
+    // Blocks 33 to 96 by hash; block 0, which the first links to, and the twenty that hold logs by ranges.
+    let expected = [("two_reads".to_owned(), 64), ("single_read".to_owned(), 21)];
+    assert_eq!(BTreeMap::from_iter(proofs), BTreeMap::from_iter(expected));
+}
+
+/// A provider in front of a node that knows neither the tag `finalized` nor receipts of a block, and refuses ranges of more than
+/// seven blocks with the code that others use for a rate limit. Answers its URL.
+async fn old_and_small(node: url::Url) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let app = Router::new().route("/", post(forward)).with_state(node);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
+
+async fn forward(State(node): State<url::Url>, Json(asked): Json<Value>) -> Json<Value> {
+    let Value::Array(batch) = asked else {
+        return Json(answer(&node, asked).await);
+    };
+    let mut answers = Vec::new();
+    for one in batch {
+        answers.push(answer(&node, one).await);
+    }
+    Json(answers.into())
+}
+
+async fn answer(node: &url::Url, asked: Value) -> Value {
+    let number = |value: &Value| {
+        let digits = value.as_str().and_then(|text| text.strip_prefix("0x"))?;
+        u64::from_str_radix(digits, 16).ok()
+    };
+    let filter = &asked["params"][0];
+    let width = number(&filter["toBlock"])
+        .zip(number(&filter["fromBlock"]))
+        .map_or(1, |(to, from)| to - from + 1);
+    let code = match asked["method"].as_str() {
+        Some("eth_getBlockReceipts") => -32601,
+        Some("eth_getBlockByNumber") if asked["params"][0] == "finalized" => -32602,
+        Some("eth_getLogs") if width > 7 => -32005,
+        _ => {
+            let client = reqwest::Client::new();
+            let answer = client.post(node.clone()).json(&asked).send().await.unwrap();
+            return answer.json().await.unwrap();
+        }
+    };
+    let error = json!({"code": code, "message": "not here"});
+    json!({"jsonrpc": "2.0", "id": asked["id"], "error": error})
+}
+
+/// A door in front of a node that can be shut: connections then end at once.
+struct Gate {
+    url: String,
+    shut: Arc<AtomicBool>,
+    refused: Arc<AtomicBool>,
+    broken: Arc<tokio::sync::Notify>,
+}
+
+impl Gate {
+    async fn before(node: url::Url) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gate = Self {
+            url: format!("http://{}/", listener.local_addr().unwrap()),
+            shut: Arc::default(),
+            refused: Arc::default(),
+            broken: Arc::default(),
+        };
+        let (shut, refused) = (Arc::clone(&gate.shut), Arc::clone(&gate.refused));
+        let broken = Arc::clone(&gate.broken);
+        tokio::spawn(async move {
+            let port = node.port().unwrap();
+            while let Ok((mut near, _)) = listener.accept().await {
+                if shut.load(Ordering::SeqCst) {
+                    refused.store(true, Ordering::SeqCst);
+                    continue;
+                }
+                let broken = Arc::clone(&broken);
+                tokio::spawn(async move {
+                    let mut far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        () = broken.notified() => {}
+                    }
+                });
+            }
+        });
+        gate
+    }
+
+    fn close(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+        self.broken.notify_waiters();
+    }
+
+    fn open(&self) {
+        self.shut.store(false, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,148 @@
+//! The chain changes its mind.
+
+use serde_json::json;
+use tidewatch::follower::Following;
+use tidewatch::ledger::cursors;
+
+use super::{Bench, LOGS, settle};
+
+#[tokio::test]
+async fn a_reorganisation_in_the_window_leaves_tombstones_and_brings_the_new_rows() {
+    let bench = Bench::start().await;
+    bench.echo(0..30).await;
+    let following = bench.following();
+    let mut follower = bench.follower(&following);
+    let deployment = follower.open().await.unwrap();
+    settle(&mut follower).await.unwrap();
+    bench.anchor_job(deployment).await;
+    let before = bench.rows(true).await;
+
+    let moved = json!([5, [[bench.call(100), 0], [bench.call(101), 3]]]);
+    bench.node.request("anvil_reorg", moved).await;
+    settle(&mut follower).await.unwrap();
+    assert_eq!(bench.rows(true).await, bench.truth().await);
+    let (kept, orphaned) = before.split_at(before.len() - 5 * LOGS);
+    assert_eq!(bench.rows(false).await, orphaned);
+    assert_eq!(bench.rows(true).await[..kept.len()], *kept);
+    assert_eq!(bench.rows(true).await.len(), kept.len() + 2 * LOGS);
+    assert_eq!(
+        bench.consequences().await,
+        (false, Some("orphaned".to_owned()))
+    );
+    let cursor = bench.cursor(deployment).await;
+    assert_eq!(cursor.position.epoch, 1);
+    assert_eq!(cursor.position.recorded.number, bench.node.head().await);
+    assert_eq!(cursor.halt, None);
+}
+
+#[tokio::test]
+async fn a_silent_rollback_is_noticed_by_the_next_block() {
+    let bench = Bench::start().await;
+    bench.echo(0..10).await;
+    let snapshot = bench.node.snapshot().await;
+    bench.echo(10..16).await;
+    let following = bench.following();
+    let mut follower = bench.follower(&following);
+    settle(&mut follower).await.unwrap();
+    assert_eq!(bench.rows(true).await.len(), 16 * LOGS);
+
+    bench.node.revert(snapshot).await;
+    settle(&mut follower).await.unwrap();
+    // The chain is shorter and the same as far as it goes: that may be a node that lags, so nothing is orphaned yet.
+    assert_eq!(bench.rows(true).await.len(), 16 * LOGS);
+    bench.echo(50..51).await;
+    settle(&mut follower).await.unwrap();
+    assert_eq!(bench.rows(true).await, bench.truth().await);
+    assert_eq!(bench.rows(true).await.len(), 11 * LOGS);
+    assert_eq!(bench.rows(false).await.len(), 6 * LOGS);
+}
+
+#[tokio::test]
+async fn a_return_to_an_old_fork_revives_its_rows() {
+    let bench = Bench::start().await;
+    bench.echo(0..5).await;
+    let head = bench
+        .node
+        .request("eth_getBlockByNumber", json!(["latest", false]))
+        .await;
+    let time = u64::from_str_radix(&head["timestamp"].as_str().unwrap()[2..], 16).unwrap() + 100;
+    let following = bench.following();
+    let mut follower = bench.follower(&following);
+    let deployment = follower.open().await.unwrap();
+
+    // Two blocks that the chain leaves and comes back to: made of the same parent, time, fee and transaction they have the same hash.
+    let fork = async |first: u64| {
+        for (word, time) in [(first, time), (first + 1, time + 1)] {
+            bench
+                .node
+                .request("evm_setNextBlockTimestamp", json!([time]))
+                .await;
+            // anvil forgets the base fee when it goes back.
+            let fee = json!(["0x3b9aca00"]);
+            bench
+                .node
+                .request("anvil_setNextBlockBaseFeePerGas", fee)
+                .await;
+            bench.echo(word..word + 1).await;
+        }
+    };
+    let snapshot = bench.node.snapshot().await;
+    fork(10).await;
+    settle(&mut follower).await.unwrap();
+    bench.anchor_job(deployment).await;
+    let old = bench.rows(true).await;
+
+    bench.node.revert(snapshot).await;
+    let snapshot = bench.node.snapshot().await;
+    fork(20).await;
+    settle(&mut follower).await.unwrap();
+    assert_eq!(bench.rows(true).await, bench.truth().await);
+    assert_eq!(bench.rows(false).await.len(), 2 * LOGS);
+    assert!(!bench.consequences().await.0);
+
+    bench.node.revert(snapshot).await;
+    fork(10).await;
+    assert_eq!(bench.truth().await, old, "anvil made other blocks");
+    settle(&mut follower).await.unwrap();
+    assert_eq!(bench.rows(true).await, old);
+    assert_eq!(bench.rows(false).await.len(), 2 * LOGS);
+    assert_eq!(
+        bench.consequences().await,
+        (true, Some("revived".to_owned()))
+    );
+    assert_eq!(bench.cursor(deployment).await.position.epoch, 2);
+}
+
+#[tokio::test]
+async fn a_reorganisation_below_the_irreversible_block_halts_until_it_is_released() {
+    let bench = Bench::start().await;
+    bench.echo(0..20).await;
+    // anvil calls the block two below its head final.
+    let following = Following {
+        irreversible_at: None,
+        ..bench.following()
+    };
+    let mut follower = bench.follower(&following);
+    let deployment = follower.open().await.unwrap();
+    settle(&mut follower).await.unwrap();
+    let before = bench.rows(true).await;
+    let recorded = bench.cursor(deployment).await.position;
+
+    bench.node.reorganise(6).await;
+    bench.echo(100..103).await;
+    settle(&mut follower).await.unwrap();
+    let cursor = bench.cursor(deployment).await;
+    let reason = cursor.halt.expect("the deployment is halted");
+    assert!(reason.contains("may never go away"), "{reason}");
+    assert_eq!(cursor.position, recorded);
+    assert_eq!(bench.rows(true).await, before);
+
+    let mut connection = bench.database.ledger.acquire().await.unwrap();
+    assert!(
+        cursors::release_halt(&mut connection, deployment)
+            .await
+            .unwrap()
+    );
+    settle(&mut follower).await.unwrap();
+    assert!(bench.cursor(deployment).await.halt.is_some());
+}
