@@ -2,7 +2,7 @@
 //!
 //! Admission webhooks, policies and other people's controllers may add containers, mounts, variables, tokens or rights to a pod
 //! between its rendering and its storing. The algorithm's pod waits behind a scheduling gate until it was compared field by
-//! field. Everything has to be equal but for what places or ranks a pod, which [`PLACEMENT`] names; what is not known to be
+//! field. Everything has to be equal but for what places or ranks a pod, which `PLACEMENT` names; what is not known to be
 //! harmless is a difference.
 
 use std::collections::BTreeMap;

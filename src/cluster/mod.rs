@@ -49,5 +49,5 @@ pub use status::{ClaimStatus, ComputeWorkflowStatus, StageStatus, Why, from_kube
 pub use workflow::{
     AccessMode, AlgorithmFacts, COLLECTED, ComputeWorkflow, ComputeWorkflowSpec, JobFacts,
     NetworkPolicy, PullPolicy, ReleaseFacts, ResourceFacts, ResultsFacts, StorageFacts,
-    TEMPLATE_VERSION, definition, definition_yaml,
+    TEMPLATE_VERSION, UnknownSetting, definition, definition_yaml,
 };

@@ -241,6 +241,46 @@ pub enum NetworkPolicy {
     Preferred,
 }
 
+impl NetworkPolicy {
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Preferred => "preferred",
+        }
+    }
+}
+
+/// A word that is none of the known ones.
+#[derive(Debug, thiserror::Error)]
+#[error("{word:?} is none of {known}")]
+pub struct UnknownSetting {
+    word: String,
+    known: String,
+}
+
+/// Reads the words that Kubernetes, and so configuration, uses.
+macro_rules! read_from_words {
+    ($type:ident: $($variant:ident),+) => {
+        impl std::str::FromStr for $type {
+            type Err = UnknownSetting;
+
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                let known = [$(Self::$variant),+];
+                let mut values = known.into_iter();
+                values.find(|value| value.as_str() == word).ok_or_else(|| UnknownSetting {
+                    word: word.to_owned(),
+                    known: known.map(Self::as_str).join(", "),
+                })
+            }
+        }
+    };
+}
+
+read_from_words!(PullPolicy: IfNotPresent, Always, Never);
+read_from_words!(AccessMode: ReadWriteOnce, ReadWriteOncePod, ReadWriteMany);
+read_from_words!(NetworkPolicy: Required, Preferred);
+
 /// The definition of the custom resource, as `deploy/crd.yaml` holds it.
 pub fn definition() -> CustomResourceDefinition {
     let mut definition = ComputeWorkflow::crd();
@@ -291,6 +331,14 @@ fn strip(value: &mut Value) {
 mod tests {
     use super::*;
     use crate::cluster::golden;
+
+    #[test]
+    fn words_of_the_configuration_are_read() {
+        assert_eq!("Always".parse::<PullPolicy>().unwrap(), PullPolicy::Always);
+        let error = "ReadWrite".parse::<AccessMode>().unwrap_err().to_string();
+        let sentence = "\"ReadWrite\" is none of ReadWriteOnce, ReadWriteOncePod, ReadWriteMany";
+        assert_eq!(error, sentence);
+    }
 
     #[test]
     fn the_definition_in_deploy_is_the_one_of_this_program() {

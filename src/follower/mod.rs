@@ -7,7 +7,9 @@
 //! - `identity.rs`: whether the provider is on that chain; the deployment's row;
 //! - `plan.rs`: what to do next, decided without I/O; its tests, with properties, in `plan_tests.rs`;
 //! - `read.rs`: reads what a step needs;
-//! - `worker.rs`: the tick: look, decide, read, commit;
+//! - `worker.rs`: the tick: look, decide, read;
+//! - `commit.rs`: what was read goes into the ledger;
+//! - `reorganisation.rs`: rollback, a new beginning, halt;
 //! - `error.rs`: why following stands still or ends.
 //!
 //! Invariants:
@@ -26,11 +28,13 @@
 //! to the header's root cannot leave a log out. A bloom filter that excludes our addresses would spare that reading, but not
 //! before a provider's filters are known to be true: there are nodes that serve empty ones.
 
+mod commit;
 mod error;
 mod following;
 mod identity;
 mod plan;
 mod read;
+mod reorganisation;
 mod worker;
 
 pub use error::Error;

@@ -13,11 +13,11 @@ use crate::worker::{Progress, Worker};
 /// does, and the other looks again.
 #[derive(Debug)]
 pub struct Follower {
-    ledger: Ledger,
-    provider: Provider,
-    following: Following,
+    pub(super) ledger: Ledger,
+    pub(super) provider: Provider,
+    pub(super) following: Following,
     /// The deployment, as long as the provider has not failed since it was compared with the chain.
-    opened: Option<Opened>,
+    pub(super) opened: Option<Opened>,
     width: u64,
 }
 
@@ -61,7 +61,7 @@ impl Follower {
         self.opened.map(|opened| opened.id)
     }
 
-    async fn opened(&mut self) -> Result<Opened, Error> {
+    pub(super) async fn opened(&mut self) -> Result<Opened, Error> {
         if let Some(opened) = self.opened {
             return Ok(opened);
         }
@@ -238,215 +238,9 @@ impl Follower {
         self.apply(opened, position, known, &seen, read).await
     }
 
-    /// Commits what was read, unless the chain moved meanwhile (`None`) or another follower was faster.
-    async fn apply(
-        &mut self,
-        opened: &Opened,
-        position: Position,
-        mut known: Known,
-        seen: &Seen,
-        read: Option<Batch>,
-    ) -> Result<Progress, Error> {
-        let Some(batch) = read else {
-            return Ok(Progress::Idle);
-        };
-        known.recorded = batch.to;
-        known.window.insert(batch.to.number, batch.to.hash);
-        let horizons = plan::horizons(&known, seen, self.following.act_at);
-        self.begin_acting(opened, &horizons).await?;
-        let committed = match self
-            .commit(opened.id, &position, &horizons, &batch, false)
-            .await
-        {
-            Err(Error::Ledger(error)) if logs::is_duplicate(&error) => {
-                tracing::info!(
-                    to = batch.to.number,
-                    met_again = logs::ranges_met_again() + 1,
-                    "some logs up to block {} are recorded already",
-                    batch.to
-                );
-                self.commit(opened.id, &position, &horizons, &batch, true)
-                    .await
-            }
-            committed => committed,
-        }?;
-        if !committed {
-            return Ok(Progress::Idle);
-        }
-        tracing::debug!(
-            recorded = batch.to.number,
-            logs = batch.logs.len(),
-            "recorded up to block {}",
-            batch.to
-        );
-        Ok(Progress::More)
-    }
-
-    /// One transaction: cursor first, then blocks and logs. `over`: some rows are there already.
-    async fn commit(
-        &self,
-        deployment: DeploymentId,
-        position: &Position,
-        horizons: &Horizons,
-        batch: &Batch,
-        over: bool,
-    ) -> Result<bool, Error> {
-        let mut transaction = self.ledger.begin().await?;
-        if batch.history {
-            cursors::need_not_be_durable(&mut transaction).await?;
-        }
-        let moved = cursors::advance_recorded(
-            &mut transaction,
-            deployment,
-            position,
-            batch.to,
-            batch.proven,
-            horizons,
-        )
-        .await?;
-        if !moved {
-            return Ok(false);
-        }
-        let revived = blocks::record(&mut transaction, deployment, &batch.blocks).await?;
-        if !revived.is_empty() {
-            let count = logs::revive(&mut transaction, deployment, &revived).await?;
-            tracing::info!(
-                blocks = revived.len(),
-                logs = count,
-                "the chain returned to orphaned blocks, up to {}",
-                batch.to
-            );
-        }
-        if over || !revived.is_empty() {
-            logs::record_over(&mut transaction, deployment, &batch.logs).await?;
-        } else {
-            logs::record(&mut transaction, deployment, &batch.logs).await?;
-        }
-        cursors::tell_recorded(&mut transaction, deployment).await?;
-        ledger::commit(transaction).await?;
-        Ok(true)
-    }
-
-    /// Rolls back to the highest block that the provider has as well.
-    async fn find_fork(&mut self, position: Position, known: Known) -> Result<Progress, Error> {
-        // Another chain under the same id would look like a reorganisation too.
-        self.opened = None;
-        let opened = self.opened().await?;
-        let theirs = read::down_the_window(&self.provider, &known.window).await?;
-        if let Some(fork) = plan::fork(&known.window, &theirs) {
-            if fork == known.recorded {
-                return Ok(Progress::More);
-            }
-            return self
-                .roll_back(opened.id, &position, fork, fork.number + 1)
-                .await;
-        }
-        let by_irreversible = known.irreversible.and_then(|ours| {
-            let theirs = theirs.iter().find(|block| block.number == ours.number)?;
-            Some((ours, *theirs))
-        });
-        match by_irreversible {
-            Some((replaced, by)) => self.halt(position, replaced, by).await,
-            None => self.start_over(&opened, &position, &theirs).await,
-        }
-    }
-
-    /// Not even the block before the start is ours any more. It was not irreversible, so this is a reorganisation like any
-    /// other, unless something was owed already.
-    async fn start_over(
-        &mut self,
-        opened: &Opened,
-        position: &Position,
-        theirs: &[BlockRef],
-    ) -> Result<Progress, Error> {
-        let first = self.following.first_block();
-        let Some(lowest) = theirs.last() else {
-            return Err(Error::Torn {
-                provider: self.provider.name().to_owned(),
-                number: first,
-            });
-        };
-        let mut connection = self.ledger.acquire().await?;
-        if opened.start_fixed || deployments::has_jobs(&mut connection, opened.id).await? {
-            return Err(Error::StartReplaced { start: first });
-        }
-        drop(connection);
-        let before = identity::header(&self.provider, &self.following, first - 1).await?;
-        let start = identity::header(&self.provider, &self.following, first).await?;
-        if before.at.number > lowest.number || start.parent != before.at.hash {
-            return Ok(Progress::Idle);
-        }
-        let mut transaction = self.ledger.begin().await?;
-        if cursors::roll_back(&mut transaction, opened.id, position, before.at).await? {
-            blocks::orphan_from(&mut transaction, opened.id, first - 1).await?;
-            logs::orphan_from(&mut transaction, opened.id, first - 1).await?;
-            let base = identity::base(&before);
-            blocks::record(&mut transaction, opened.id, &[base]).await?;
-            deployments::set_start_hash(&mut transaction, opened.id, start.at.hash, false).await?;
-            cursors::tell_recorded(&mut transaction, opened.id).await?;
-            ledger::commit(transaction).await?;
-            tracing::warn!(
-                deployment = opened.id.0,
-                "the chain was replaced from before the start block on: following begins anew at {}",
-                start.at
-            );
-        }
-        Ok(Progress::More)
-    }
-
-    async fn roll_back(
-        &self,
-        deployment: DeploymentId,
-        position: &Position,
-        to: BlockRef,
-        orphaned_from: u64,
-    ) -> Result<Progress, Error> {
-        let mut transaction = self.ledger.begin().await?;
-        if !cursors::roll_back(&mut transaction, deployment, position, to).await? {
-            return Ok(Progress::More);
-        }
-        let blocks = blocks::orphan_from(&mut transaction, deployment, orphaned_from).await?;
-        let logs = logs::orphan_from(&mut transaction, deployment, orphaned_from).await?;
-        cursors::tell_recorded(&mut transaction, deployment).await?;
-        ledger::commit(transaction).await?;
-        tracing::info!(
-            blocks,
-            logs,
-            depth = position.recorded.number - to.number,
-            "rolled back from {} to {to}: {logs} logs are orphaned",
-            position.recorded
-        );
-        Ok(Progress::More)
-    }
-
-    async fn halt(
-        &mut self,
-        position: Position,
-        replaced: BlockRef,
-        by: BlockRef,
-    ) -> Result<Progress, Error> {
-        self.opened = None;
-        let opened = self.opened().await?;
-        let reason = format!(
-            "block {replaced}, which may never go away, was replaced by {:#x} on provider {}",
-            by.hash,
-            self.provider.name()
-        );
-        let mut connection = self.ledger.acquire().await?;
-        if cursors::halt(&mut connection, opened.id, &position, &reason).await? {
-            tracing::error!(
-                deployment = opened.id.0,
-                reason,
-                "deployment {} halts until an operator releases it",
-                opened.id
-            );
-        }
-        Ok(Progress::Idle)
-    }
-
     /// Where nothing was configured, work is owed from the first irreversible block on that is seen. Set before the cursor
     /// tells of that block, so that no crash can lie between.
-    async fn begin_acting(&mut self, opened: &Opened, horizons: &Horizons) -> Result<(), Error> {
+    pub(super) async fn begin_acting(&mut self, opened: &Opened, horizons: &Horizons) -> Result<(), Error> {
         let Some(irreversible) = horizons.irreversible else {
             return Ok(());
         };

@@ -67,7 +67,7 @@ where
     let name = object.meta().name.clone().unwrap_or_default();
     match objects.create(&PostParams::default(), object).await {
         Err(error) if error.is_taken() => Ok(Done::Step),
-        Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
+        Err(kube::Error::Api(status)) if is_final(&status) => {
             tracing::warn!(
                 object = name,
                 "the cluster does not take {name}: {}",
@@ -77,6 +77,14 @@ where
         }
         made => made.map(|_| Done::Step).attempt(|| format!("make {name}")),
     }
+}
+
+/// Whether an object will not be taken later either: it is not valid, or its namespace is going. A right that is missing, a quota and
+/// an overload may pass.
+fn is_final(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let going = |reason: &str| reason == "NamespaceTerminating";
+    matches!(status.code, 400 | 422) || causes.into_iter().any(|cause| going(&cause.reason))
 }
 
 /// Writes the status if the workflow is still as it was read. The resource version is the compare-and-set that keeps two operators

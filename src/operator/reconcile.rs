@@ -10,7 +10,7 @@ use super::report::Reports;
 use super::snapshot::Snapshot;
 use crate::clock::{Clock, SystemClock};
 use crate::cluster::state::{decide, refused};
-use crate::cluster::{ComputeWorkflow, Error};
+use crate::cluster::{ComputeWorkflow, Error, TEMPLATE_VERSION};
 
 /// Steps that one look may take before others have their turn. A whole job has about twenty.
 const STEPS: usize = 24;
@@ -66,6 +66,7 @@ pub(super) async fn reconcile(
         else {
             return Ok(Action::await_change());
         };
+        say_if_unknown(&snapshot.workflow);
         let world = snapshot.world(answer.take(), context.clock.now());
         let mut done = act(&context, &snapshot, decide(&world)).await?;
         if matches!(done, Done::Refused) {
@@ -81,6 +82,18 @@ pub(super) async fn reconcile(
         }
     }
     Ok(Action::requeue(Duration::from_secs(1)))
+}
+
+fn say_if_unknown(workflow: &ComputeWorkflow) {
+    let version = workflow.spec.job.template_version;
+    if version != TEMPLATE_VERSION {
+        tracing::warn!(
+            workflow = workflow.metadata.name,
+            version,
+            "workflow {} was made for manifests of version {version}, which this operator does not know",
+            workflow.name_any()
+        );
+    }
 }
 
 /// When to look again after an error.

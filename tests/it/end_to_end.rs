@@ -1,6 +1,7 @@
 //! The whole line on real parts: a purchase on the real contracts becomes a pod in a real Kubernetes, and its log is read over
 //! HTTP. Nobody but consumer and provider sends transactions, nothing is called by hand.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -20,10 +21,11 @@ async fn a_purchase_becomes_a_result() {
     let purchase = world.buy(Some(&workflow(world.did, SUM))).await;
     let agreement = purchase.agreement;
 
-    let mut codes = Vec::new();
+    let codes = RefCell::new(Vec::new());
     let job = world
         .job_when(&service, agreement, |job| {
             let code = job["oep12"]["status"].as_u64().unwrap();
+            let mut codes = codes.borrow_mut();
             if codes.last() != Some(&code) {
                 codes.push(code);
             }
@@ -31,6 +33,7 @@ async fn a_purchase_becomes_a_result() {
         })
         .await;
     assert_eq!(job["outcome"], "succeeded", "{job:#}");
+    let codes = codes.into_inner();
     assert_eq!(codes.last(), Some(&70));
     assert!(
         codes.is_sorted() && codes.contains(&40),

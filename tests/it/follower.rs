@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::anvil::Node;
 use crate::support::database::Database;
+use crate::support::eventually;
 
 /// Deploys a contract that answers any call with two logs of the call's data: one with its first word as topic, and one with no
 /// topic at all. Disassembled: CALLDATASIZE PUSH0 PUSH0 CALLDATACOPY PUSH0 CALLDATALOAD CALLDATASIZE PUSH0 LOG1 CALLDATASIZE
@@ -27,6 +28,9 @@ const ECHO: &str = "0x6c365f5f375f35365fa1365fa0005f52600d6013f3";
 
 /// Logs of one call of the contract.
 const LOGS: usize = 2;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A row of `logs` in the order of the chain, or what the node says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,15 +60,8 @@ impl Bench {
     async fn on(node: Node) -> Self {
         let database = Database::create().await;
         let account = node.request("eth_accounts", json!([])).await[0].clone();
-        let hash = node
-            .request(
-                "eth_sendTransaction",
-                json!([{"from": account, "data": ECHO}]),
-            )
-            .await;
-        let receipt = node
-            .request("eth_getTransactionReceipt", json!([hash]))
-            .await;
+        let deploy = json!({"from": account, "data": ECHO});
+        let receipt = send(&node, &deploy).await;
         let contract = serde_json::from_value(receipt["contractAddress"].clone()).unwrap();
         Self {
             node,
@@ -100,14 +97,13 @@ impl Bench {
     /// A call that the contract echoes.
     fn call(&self, word: u64) -> Value {
         let data = B256::from(alloy::primitives::U256::from(word));
-        json!({"from": self.account, "to": self.contract, "data": data})
+        // Gas and price given: estimates vary, and with them the transaction's hash.
+        json!({"from": self.account, "to": self.contract, "data": data, "gas": "0x186a0", "gasPrice": "0x77359400"})
     }
 
     async fn echo(&self, words: std::ops::Range<u64>) {
         for word in words {
-            self.node
-                .request("eth_sendTransaction", json!([self.call(word)]))
-                .await;
+            send(&self.node, &self.call(word)).await;
         }
     }
 
@@ -200,6 +196,20 @@ impl Bench {
     }
 }
 
+/// Sends a transaction from an account of the node's and answers its receipt, once it is in a block.
+async fn send(node: &Node, transaction: &Value) -> Value {
+    let hash = node
+        .request("eth_sendTransaction", json!([transaction]))
+        .await;
+    eventually("a transaction is in a block", PATIENCE, async || {
+        let receipt = node
+            .request("eth_getTransactionReceipt", json!([hash]))
+            .await;
+        (!receipt.is_null()).then_some(receipt)
+    })
+    .await
+}
+
 /// Ticks until there is nothing more to do.
 async fn settle(follower: &mut Follower) -> Result<(), Error> {
     for _ in 0..1_000 {
@@ -276,7 +286,10 @@ async fn two_followers_at_once_record_each_row_once() {
     }
     bench.echo(0..60).await;
     let truth = bench.truth().await;
-    wait_for(async || bench.rows(true).await == truth).await;
+    eventually("every row is recorded", PATIENCE, async || {
+        (bench.rows(true).await == truth).then_some(())
+    })
+    .await;
     stop.cancel();
     for run in running {
         run.await.unwrap().unwrap();
@@ -353,12 +366,18 @@ async fn a_return_to_an_old_fork_revives_its_rows() {
     let mut follower = bench.follower(&following);
     let deployment = follower.open().await.unwrap();
 
-    // Two blocks that the chain leaves and comes back to: made of the same parent, time and transaction they have the same hash.
+    // Two blocks that the chain leaves and comes back to: made of the same parent, time, fee and transaction they have the same hash.
     let fork = async |first: u64| {
         for (word, time) in [(first, time), (first + 1, time + 1)] {
             bench
                 .node
                 .request("evm_setNextBlockTimestamp", json!([time]))
+                .await;
+            // anvil forgets the base fee when it goes back.
+            let fee = json!(["0x3b9aca00"]);
+            bench
+                .node
+                .request("anvil_setNextBlockBaseFeePerGas", fee)
                 .await;
             bench.echo(word..word + 1).await;
         }
@@ -532,28 +551,27 @@ async fn without_the_node_the_follower_stands_still_and_goes_on_when_it_is_back(
         longest_retry: Duration::from_millis(50),
     };
     let run = tokio::spawn(worker::run(follower, pace, Wake::default(), stop.clone()));
-    wait_for(async || bench.rows(true).await.len() == 10 * LOGS).await;
+    eventually("ten blocks are recorded", PATIENCE, async || {
+        (bench.rows(true).await.len() == 10 * LOGS).then_some(())
+    })
+    .await;
 
     gate.close();
-    wait_for(async || gate.refused.load(Ordering::SeqCst)).await;
+    eventually("a question meets the shut gate", PATIENCE, async || {
+        gate.refused.load(Ordering::SeqCst).then_some(())
+    })
+    .await;
     bench.echo(10..20).await;
     assert_eq!(bench.rows(true).await.len(), 10 * LOGS);
     assert!(!run.is_finished());
     gate.open();
     let truth = bench.truth().await;
-    wait_for(async || bench.rows(true).await == truth).await;
+    eventually("every row is recorded", PATIENCE, async || {
+        (bench.rows(true).await == truth).then_some(())
+    })
+    .await;
     stop.cancel();
     run.await.unwrap().unwrap();
-}
-
-/// Waits until something holds, for at most a minute.
-async fn wait_for(holds: impl AsyncFn() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(60), async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
-    waited.await.expect("it did not come true in time");
 }
 
 /// A door in front of a node that can be shut: connections then end at once.

@@ -135,7 +135,7 @@ impl<'a> Attempt<'a> {
             }
             Some(_) => Decision::Wait(Some(FOREIGN_OBJECT)),
             None if stop.is_some() => self.finish(stop),
-            None if !self.has_claim() => self.finish(Some(self.without_claim())),
+            None if !self.has_claim() => self.give_up(Reason::PodMissing),
             None if self.is_suspended() && self.stop().is_none() => Decision::Wait(None),
             None => Decision::CreateJob(Box::new(self.rendered(stage))),
         }
@@ -149,14 +149,15 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    /// What the job ends with when its volume is gone: with what the algorithm ended with, if that was known already.
-    fn without_claim(&self) -> Reason {
+    /// Ends the job where it cannot go on: with what the algorithm ended with if that is known, with the stop that was asked for, else
+    /// with `reason`.
+    pub(super) fn give_up(&self, reason: Reason) -> Decision {
         let algorithm = self.status.stage(Stage::Algorithm);
         let known = algorithm.and_then(|stage| stage.reason);
-        known.or_else(|| self.stop()).unwrap_or(Reason::PodMissing)
+        self.finish(Some(known.or_else(|| self.stop()).unwrap_or(reason)))
     }
 
-    pub(super) fn finish(&self, reason: Option<Reason>) -> Decision {
+    fn finish(&self, reason: Option<Reason>) -> Decision {
         let code = reason.map_or(Outcome::Succeeded.as_str(), Reason::as_str);
         let sentence = reason.map_or("Everything that may leave is stored.", Reason::sentence);
         let mut status = self.with_plan_erased();

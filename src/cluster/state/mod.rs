@@ -127,7 +127,7 @@ pub fn decide(world: &World<'_>) -> Decision {
 pub fn refused(world: &World<'_>) -> Decision {
     let status = world.workflow.status.clone().unwrap_or_default();
     Attempt::new(world, status).map_or(Decision::Wait(None), |attempt| {
-        attempt.finish(Some(Reason::ClusterRefused))
+        attempt.give_up(Reason::ClusterRefused)
     })
 }
 

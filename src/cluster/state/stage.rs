@@ -37,7 +37,11 @@ impl Attempt<'_> {
 
     fn with_pod(&self, stage: &StageStatus, job: Option<&Job>, pod: &Pod) -> Decision {
         if let Some(ending) = read(stage.stage, pod) {
-            return self.over(stage, ending);
+            // That it ran is said first, also of a program that ended before it was seen: people follow the phases.
+            return match ending.started_at.filter(|_| stage.started_at.is_none()) {
+                Some(started) => self.changed(stage, |known| known.started_at = Some(started)),
+                None => self.over(stage, ending),
+            };
         }
         if stage.reason.is_some() {
             return end(stage, job, pod);
@@ -167,7 +171,6 @@ impl Attempt<'_> {
     fn over(&self, stage: &StageStatus, ending: PodEnding) -> Decision {
         let mut status = self.status.clone();
         if let Some(known) = status.stage_mut(stage.stage) {
-            known.started_at = known.started_at.or(ending.started_at);
             known.finished_at = Some(self.world.now);
             known.exit_code = ending.exit_code;
             known.signal = ending.signal;

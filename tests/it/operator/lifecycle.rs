@@ -5,7 +5,8 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tidewatch::cluster::ComputeWorkflow;
-use tidewatch::engine::{Completeness, Engine, Stage};
+use tidewatch::engine::{Completeness, Engine, Published, Stage};
+use tidewatch::ids::JobName;
 use tidewatch::jobs::{Outcome, Phase, Reason};
 
 use super::{end, finished, gone, input, log, observed, plan, running, start};
@@ -19,7 +20,7 @@ async fn a_workflow_runs_from_its_input_to_its_result_and_leaves_nothing_behind(
     let namespace = Namespace::create().await;
     let _operator = namespace.operator().await;
     let mut plan = plan(
-        "echo first; sleep 4; cat $INPUTS/*/0 >&2; wc -l < $INPUTS/*/0 > $OUTPUTS/lines; sh $ALGO; printf last",
+        "echo first; sleep 4; cat $INPUTS/*/0 >&2; cat $INPUTS/*/0 | wc -l > $OUTPUTS/lines; sh $ALGO; printf last",
     );
     let checksum = format!("sha256:{}", alloy::hex::encode(Sha256::digest(DATA)));
     plan.spec.inputs = vec![input(inputs::serve(DATA).await, checksum)];
@@ -73,10 +74,7 @@ async fn a_workflow_runs_from_its_input_to_its_result_and_leaves_nothing_behind(
 
     let published = seen.published.expect("something published");
     assert_eq!(published.log.completeness, Completeness::Complete);
-    let manifest = namespace.published(&published.manifest_key).await;
-    assert_eq!(Sha256::digest(&manifest)[..], published.manifest_sha256[..]);
-    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-    assert!(manifest.to_string().contains("lines"), "{manifest}");
+    assert_results(&namespace, &plan.job, &published).await;
 
     let events = kubernetes_events(&namespace, plan.job.as_str()).await;
     assert_eq!(
@@ -182,6 +180,24 @@ async fn an_inert_workflow_makes_nothing() {
     assert!(jobs.items.is_empty());
     let seen = dispatcher.observe(&inert.job).await.unwrap().unwrap();
     assert_eq!(seen.status.map(|status| status.phase), None::<Phase>);
+}
+
+/// The manifest is the one whose hash came back, and the results are what the algorithm wrote.
+async fn assert_results(namespace: &Namespace, job: &JobName, published: &Published) {
+    let manifest = namespace.published(&published.manifest_key).await;
+    assert_eq!(Sha256::digest(&manifest)[..], published.manifest_sha256[..]);
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    let files = manifest["files"].as_array().unwrap();
+    let paths: Vec<_> = files.iter().map(|file| file["path"].as_str()).collect();
+    assert_eq!(paths, [Some("dids"), Some("lines")]);
+    let lines = namespace.published(&format!("{job}/1/outputs/lines")).await;
+    assert_eq!(lines, b"3\n");
+    let dids = namespace.published(&format!("{job}/1/outputs/dids")).await;
+    let asset = "d1".repeat(32);
+    let dids = String::from_utf8(dids).unwrap();
+    assert!(dids.starts_with(&format!("[\"{asset}\"] ")), "{dids}");
+    let process = dids.trim_end().rsplit(' ').next().unwrap();
+    assert!(process.parse::<u32>().is_ok(), "{dids}");
 }
 
 async fn is_empty(namespace: &Namespace) -> Option<()> {

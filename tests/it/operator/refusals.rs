@@ -17,7 +17,7 @@ async fn an_image_that_cannot_be_pulled_ends_the_job_at_the_start_deadline() {
     let mut plan = plan("true");
     plan.spec.algorithm.image = "127.0.0.1:1/nothing".to_owned();
     let settings = Settings {
-        start_deadline: Duration::from_secs(10),
+        start_deadline: Duration::from_secs(25),
         ..namespace.settings()
     };
     let engine = KubernetesEngine::new(namespace.client_as("dispatcher").await, settings).unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256, keccak256};
 use futures::FutureExt;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::PgPool;
 use tidewatch::ids::{AgreementId, DeploymentId, Did, JobId, JobName};
 use tidewatch::jobs::{Status, Transition};
 use tidewatch::ledger::{self, Ledger, status};
@@ -12,6 +12,7 @@ use tidewatch::worker::Worker;
 use tidewatch::workflows::{AlgorithmSpec, JobSpec, Release, ReleaseRule, Resources};
 
 use super::engine::ScriptedEngine;
+use crate::support::database::Database;
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,22 +25,15 @@ pub(super) struct Bench {
     pub(super) ledger: Ledger,
     pub(super) deployment: DeploymentId,
     pub(super) engine: ScriptedEngine,
+    /// Dropped with its test.
+    _database: Database,
 }
 
 impl Bench {
     /// An empty ledger whose cursors stand at block 100.
     pub(super) async fn new() -> Self {
-        let server = server();
-        let name = format!("scheduler_{}", uuid::Uuid::new_v4().simple());
-        let mut admin = PgConnection::connect(&server).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
-            .execute(&mut admin)
-            .await
-            .unwrap();
-        let mut url = url::Url::parse(&server).unwrap();
-        url.set_path(&name);
-        let pool = PgPool::connect(url.as_str()).await.unwrap();
-        ledger::MIGRATIONS.run(&pool).await.unwrap();
+        let database = Database::create().await;
+        let pool = database.pool.clone();
         let zero = B256::ZERO;
         let deployment = sqlx::query_scalar(
             "INSERT INTO ledger.deployments (chain_id, genesis_hash, contracts_hash, contracts, start_block, start_hash, act_at, irreversible_at)
@@ -60,8 +54,9 @@ impl Bench {
         .await
         .unwrap();
         Self {
-            ledger: Ledger::over(pool.clone()),
+            ledger: database.ledger.clone(),
             pool,
+            _database: database,
             deployment: DeploymentId(deployment),
             engine: ScriptedEngine::new(),
         }
@@ -289,15 +284,6 @@ impl Bench {
             .await
             .unwrap()
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests have no configuration but what tests/run exports"
-)]
-fn server() -> String {
-    std::env::var("TIDEWATCH_TEST_POSTGRES")
-        .expect("TIDEWATCH_TEST_POSTGRES names no server: start the tests by tests/run")
 }
 
 #[derive(Clone, Debug)]

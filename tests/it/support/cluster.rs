@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Pod, Secret, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Pod, Secret};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
-use kube::core::NamespaceResourceScope;
+use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use kube::{Client, Config, Resource, ResourceExt};
+use object_store::ObjectStoreExt;
+use object_store::aws::AmazonS3Builder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -20,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::required;
 
 /// Longest wait for anything of a cluster.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A namespace with the Pod Security Standard *restricted*, our custom resource, and the accounts and rights of `deploy/`. It goes
 /// when the test ends; when the test fails, what is in it is printed first.
@@ -35,6 +37,11 @@ impl Namespace {
         // The other tests of this process do the same; one of them is first.
         rustls::crypto::ring::default_provider()
             .install_default()
+            .ok();
+        tracing_subscriber::fmt()
+            .with_env_filter("tidewatch=debug,kube=warn")
+            .with_test_writer()
+            .try_init()
             .ok();
         required("KUBECONFIG");
         let client = Client::try_default().await.unwrap();
@@ -68,7 +75,7 @@ impl Namespace {
     /// A client with the rights of a role of `deploy/service-accounts.yaml`.
     pub(crate) async fn client_as(&self, role: &str) -> Client {
         let mut config = Config::infer().await.unwrap();
-        let account = format!("system:serviceaccount:{}:{role}", self.name);
+        let account = format!("system:serviceaccount:tidewatch-system:{role}");
         config.auth_info.impersonate = Some(account);
         Client::try_from(config).unwrap()
     }
@@ -96,20 +103,26 @@ impl Namespace {
             namespace: self.name.clone(),
         };
         let operator = Operator::new(self.client_as("operator").await, settings);
-        tokio::spawn(operator.run(stop.clone()));
+        let run = operator.run(stop.clone());
+        tokio::spawn(async move { run.await.expect("an operator that goes on") });
         stop.drop_guard()
     }
 
     /// An object that was published, from the S3 server itself.
     pub(crate) async fn published(&self, key: &str) -> Vec<u8> {
-        let url = format!(
-            "{}/{}/out/{key}",
-            required("TIDEWATCH_TEST_S3"),
-            self.bucket
-        );
-        let answer = reqwest::get(&url).await.unwrap();
-        assert!(answer.status().is_success(), "{url}: {}", answer.status());
-        answer.bytes().await.unwrap().to_vec()
+        let store = AmazonS3Builder::new()
+            .with_endpoint(required("TIDEWATCH_TEST_S3"))
+            .with_allow_http(true)
+            .with_region("us-east-1")
+            .with_access_key_id("test")
+            .with_secret_access_key("test")
+            .with_bucket_name(&self.bucket)
+            .build()
+            .unwrap();
+        let key = format!("out/{key}");
+        let object = store.get(&key.as_str().into()).await;
+        let object = object.unwrap_or_else(|error| panic!("{key}: {error}"));
+        object.bytes().await.unwrap().to_vec()
     }
 
     /// Deletes an object, as `kubectl delete` would.
@@ -140,20 +153,20 @@ impl Namespace {
         found.unwrap_or_else(|_| panic!("{what} did not come in {PATIENCE:?}"))
     }
 
+    /// The roles of `deploy/`, for the same accounts, but in this namespace.
     async fn give_rights(&self) {
         let text = include_str!("../../../deploy/service-accounts.yaml");
         let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).unwrap();
         for mut document in documents {
-            document["metadata"]["namespace"] = json!(self.name);
-            match document["kind"].as_str() {
-                Some("ServiceAccount") => self.make::<ServiceAccount>(document).await,
-                Some("Role") => self.make::<Role>(document).await,
-                Some("RoleBinding") => {
-                    for subject in document["subjects"].as_array_mut().unwrap() {
-                        subject["namespace"] = json!(self.name);
-                    }
-                    self.make::<RoleBinding>(document).await;
-                }
+            let kind = document["kind"].as_str().unwrap().to_owned();
+            if !kind.starts_with("Cluster") {
+                document["metadata"]["namespace"] = json!(self.name);
+            }
+            match kind.as_str() {
+                "Role" => self.make::<Role>(document).await,
+                "RoleBinding" => self.make::<RoleBinding>(document).await,
+                "ClusterRole" => apply::<ClusterRole>(&self.client, document).await,
+                "ClusterRoleBinding" => apply::<ClusterRoleBinding>(&self.client, document).await,
                 _ => {}
             }
         }
@@ -256,12 +269,8 @@ async fn dump(client: &Client, namespace: &str) {
 
 /// Installs the custom resource. Many tests do at once, and it is the same for all.
 async fn install(client: &Client) {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let definition = definition();
-    let name = definition.name_any();
-    let patch = Patch::Apply(&definition);
-    let apply = PatchParams::apply("tidewatch-tests").force();
-    definitions.patch(&name, &apply, &patch).await.unwrap();
+    let definition = serde_json::to_value(definition()).unwrap();
+    apply::<CustomResourceDefinition>(client, definition).await;
     let workflows: Api<ComputeWorkflow> = Api::all(client.clone());
     for _ in 0..100 {
         if workflows
@@ -274,4 +283,16 @@ async fn install(client: &Client) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("the cluster does not serve ComputeWorkflow");
+}
+
+async fn apply<K>(client: &Client, document: serde_json::Value)
+where
+    K: Resource<Scope = ClusterResourceScope, DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned,
+{
+    let objects: Api<K> = Api::all(client.clone());
+    let name = document["metadata"]["name"].as_str().unwrap().to_owned();
+    let ours = PatchParams::apply("tidewatch-tests").force();
+    let patch = Patch::Apply(document);
+    objects.patch(&name, &ours, &patch).await.unwrap();
 }

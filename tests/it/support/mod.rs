@@ -14,7 +14,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use alloy::primitives::B256;
+use alloy::primitives::{B256, keccak256};
 use tokio::time::Instant;
 
 /// The cache of downloaded packages that tests share with the program: `TIDEWATCH_CACHE`, else `~/.cache/tidewatch`.
@@ -61,5 +61,5 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
 
 /// 32 bytes that nobody used before.
 pub(crate) fn random_hash() -> B256 {
-    B256::random()
+    keccak256(uuid::Uuid::new_v4())
 }

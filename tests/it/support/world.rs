@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alloy::primitives::{B256, U256, keccak256};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::{ObjectStore, ObjectStoreExt, path::Path as Key};
+use object_store::{ObjectStoreExt, path::Path as Key};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tidewatch::ids::{AgreementId, Did};

@@ -1,0 +1,130 @@
+//! When the chain changes its mind: rollback to the fork, a new beginning, or a halt.
+
+use super::error::Error;
+use super::identity::{self, Opened};
+use super::plan::{self, Known};
+use super::read;
+use super::worker::Follower;
+use crate::ids::{BlockRef, DeploymentId};
+use crate::ledger::cursors::Position;
+use crate::ledger::{self, blocks, cursors, deployments, logs};
+use crate::worker::Progress;
+
+impl Follower {
+    /// Rolls back to the highest block that the provider has as well.
+    pub(super) async fn find_fork(&mut self, position: Position, known: Known) -> Result<Progress, Error> {
+        // Another chain under the same id would look like a reorganisation too.
+        self.opened = None;
+        let opened = self.opened().await?;
+        let theirs = read::down_the_window(&self.provider, &known.window).await?;
+        if let Some(fork) = plan::fork(&known.window, &theirs) {
+            if fork == known.recorded {
+                return Ok(Progress::More);
+            }
+            return self
+                .roll_back(opened.id, &position, fork, fork.number + 1)
+                .await;
+        }
+        let by_irreversible = known.irreversible.and_then(|ours| {
+            let theirs = theirs.iter().find(|block| block.number == ours.number)?;
+            Some((ours, *theirs))
+        });
+        match by_irreversible {
+            Some((replaced, by)) => self.halt(position, replaced, by).await,
+            None => self.start_over(&opened, &position, &theirs).await,
+        }
+    }
+
+    /// Not even the block before the start is ours any more. It was not irreversible, so this is a reorganisation like any
+    /// other, unless something was owed already.
+    async fn start_over(
+        &mut self,
+        opened: &Opened,
+        position: &Position,
+        theirs: &[BlockRef],
+    ) -> Result<Progress, Error> {
+        let first = self.following.first_block();
+        let Some(lowest) = theirs.last() else {
+            return Err(Error::Torn {
+                provider: self.provider.name().to_owned(),
+                number: first,
+            });
+        };
+        let mut connection = self.ledger.acquire().await?;
+        if opened.start_fixed || deployments::has_jobs(&mut connection, opened.id).await? {
+            return Err(Error::StartReplaced { start: first });
+        }
+        drop(connection);
+        let before = identity::header(&self.provider, &self.following, first - 1).await?;
+        let start = identity::header(&self.provider, &self.following, first).await?;
+        if before.at.number > lowest.number || start.parent != before.at.hash {
+            return Ok(Progress::Idle);
+        }
+        let mut transaction = self.ledger.begin().await?;
+        if cursors::roll_back(&mut transaction, opened.id, position, before.at).await? {
+            blocks::orphan_from(&mut transaction, opened.id, first - 1).await?;
+            logs::orphan_from(&mut transaction, opened.id, first - 1).await?;
+            let base = identity::base(&before);
+            blocks::record(&mut transaction, opened.id, &[base]).await?;
+            deployments::set_start_hash(&mut transaction, opened.id, start.at.hash, false).await?;
+            cursors::tell_recorded(&mut transaction, opened.id).await?;
+            ledger::commit(transaction).await?;
+            tracing::warn!(
+                deployment = opened.id.0,
+                "the chain was replaced from before the start block on: following begins anew at {}",
+                start.at
+            );
+        }
+        Ok(Progress::More)
+    }
+
+    async fn roll_back(
+        &self,
+        deployment: DeploymentId,
+        position: &Position,
+        to: BlockRef,
+        orphaned_from: u64,
+    ) -> Result<Progress, Error> {
+        let mut transaction = self.ledger.begin().await?;
+        if !cursors::roll_back(&mut transaction, deployment, position, to).await? {
+            return Ok(Progress::More);
+        }
+        let blocks = blocks::orphan_from(&mut transaction, deployment, orphaned_from).await?;
+        let logs = logs::orphan_from(&mut transaction, deployment, orphaned_from).await?;
+        cursors::tell_recorded(&mut transaction, deployment).await?;
+        ledger::commit(transaction).await?;
+        tracing::info!(
+            blocks,
+            logs,
+            depth = position.recorded.number - to.number,
+            "rolled back from {} to {to}: {logs} logs are orphaned",
+            position.recorded
+        );
+        Ok(Progress::More)
+    }
+
+    pub(super) async fn halt(
+        &mut self,
+        position: Position,
+        replaced: BlockRef,
+        by: BlockRef,
+    ) -> Result<Progress, Error> {
+        self.opened = None;
+        let opened = self.opened().await?;
+        let reason = format!(
+            "block {replaced}, which may never go away, was replaced by {:#x} on provider {}",
+            by.hash,
+            self.provider.name()
+        );
+        let mut connection = self.ledger.acquire().await?;
+        if cursors::halt(&mut connection, opened.id, &position, &reason).await? {
+            tracing::error!(
+                deployment = opened.id.0,
+                reason,
+                "deployment {} halts until an operator releases it",
+                opened.id
+            );
+        }
+        Ok(Progress::Idle)
+    }
+}
