@@ -255,7 +255,7 @@ CREATE TABLE verdicts (
     judged_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (job_id, number)
 );
-COMMENT ON TABLE verdicts IS 'Every verdict that differed from the one before, with each rule''s answer. Append-only. Written by: judge.';
+COMMENT ON TABLE verdicts IS 'Every verdict that differed from the one before, with each rule''s answer. Append-only. Written by: judge, resolver.';
 COMMENT ON COLUMN verdicts.rules IS 'Array of {rule, answer, detail, evidence}: what was asked, what came out, and the log or call that decided it.';
 
 CREATE TABLE job_evidence (

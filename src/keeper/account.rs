@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy::eips::BlockId;
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::{Ethereum, EthereumWallet, NetworkTransactionBuilder, TransactionBuilder};
 use alloy::primitives::{Address, B256, Bytes, TxKind};
@@ -190,7 +191,18 @@ impl Account {
         Ok(submitted)
     }
 
+    /// Twice the base fee and a tip of a gigawei where the chain has a base fee (EIP-1559), else twice what the node asks. What a
+    /// node asks follows from what was paid lately, so that paying twice that again and again would double it without end.
     async fn price(&self) -> Result<u128, Error> {
+        const TIP: u128 = 1_000_000_000;
+        let head = self
+            .provider
+            .get_block(BlockId::latest())
+            .await
+            .map_err(node("ask for the base fee"))?;
+        if let Some(base) = head.and_then(|block| block.header.base_fee_per_gas) {
+            return Ok(u128::from(base).saturating_mul(2).saturating_add(TIP));
+        }
         let asked = self
             .provider
             .get_gas_price()

@@ -100,8 +100,8 @@ pub async fn describe(
     Ok(())
 }
 
-/// Gives condition logs the agreements that other logs of the same condition are known to be about: an abort names only the
-/// condition.
+/// Gives condition logs the agreements that other logs of the same condition are known to be about, and answers those agreements:
+/// an abort names only the condition. Rows are written in order, so that two judges do not wait for each other in a circle.
 ///
 /// # Errors
 /// Database errors.
@@ -119,7 +119,7 @@ pub async fn link_conditions(
                WHERE c.deployment_id = $1 AND c.kind = 'condition' AND c.log_id = ANY($2)
            ), written AS (
                INSERT INTO ledger.log_subjects (deployment_id, kind, subject, log_id)
-               SELECT $1, 'agreement', agreement, log_id FROM found ON CONFLICT DO NOTHING
+               SELECT $1, 'agreement', agreement, log_id FROM found ORDER BY log_id, agreement ON CONFLICT DO NOTHING
            )
            SELECT DISTINCT agreement AS "agreement!: Vec<u8>" FROM found"#,
         deployment.0,

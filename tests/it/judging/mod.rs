@@ -232,8 +232,10 @@ async fn two_judges_and_two_resolvers_make_one_job_of_each_purchase() {
 async fn judging_everything_again_from_the_start_changes_nothing() {
     let mut bench = Bench::start().await;
     let did = bench.chain.asset().await;
-    bench.offer(&[(did, &default_workflow())]);
-    for _ in 0..2 {
+    let bare = bench.chain.asset().await;
+    // The second is admitted, and then refused by the resolver: that must stand.
+    bench.offer(&[(did, &default_workflow()), (bare, "")]);
+    for did in [did, bare] {
         let purchase = bench.chain.order(did);
         bench.chain.buy(&purchase).await;
     }
@@ -248,7 +250,7 @@ async fn judging_everything_again_from_the_start_changes_nothing() {
         .unwrap()
     };
     let before = count().await;
-    assert_eq!((before.0, before.1, before.2), (2, 4, 2));
+    assert_eq!((before.0, before.1, before.2), (2, 4, 3));
     sqlx::query("UPDATE ledger.cursors SET judged_number = 0, judged_hash = decode(repeat('00', 32), 'hex')")
         .execute(&bench.pool)
         .await
