@@ -129,6 +129,13 @@ pub trait Verdict {
     fn is_outdated(&self) -> bool;
 }
 
+/// A JSON patch whose `test` does not hold is answered 422 without causes (k8s.io/apiserver, handlers/patch.go); what is wrong with
+/// an object itself is answered 422 with a cause for each field.
+fn is_failed_test(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 422 && causes.count() == 0
+}
+
 impl Verdict for kube::Error {
     fn is_missing(&self) -> bool {
         matches!(self, Self::Api(status) if status.is_not_found())
@@ -139,6 +146,6 @@ impl Verdict for kube::Error {
     }
 
     fn is_outdated(&self) -> bool {
-        matches!(self, Self::Api(status) if status.is_conflict())
+        matches!(self, Self::Api(status) if status.is_conflict() || is_failed_test(status))
     }
 }

