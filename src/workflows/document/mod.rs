@@ -1,3 +1,9 @@
+//! Reads a workflow document, whoever wrote it: OEP-12's shape in, what decides a run out.
+//!
+//! It is strict about what could be understood in two ways (repeated keys, a tag that stands twice and differs, an algorithm with
+//! two names) and lenient about what says nothing here: real documents carry members of their authors' own. Its errors never
+//! repeat the document's words, since they are shown to people who are not parties.
+
 use serde::Deserialize;
 
 use crate::ids::{AgreementId, Did};

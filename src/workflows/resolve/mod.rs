@@ -1,3 +1,8 @@
+//! Decides what an admitted job runs, from what the consumer registered, the publisher's catalog and its policy.
+//!
+//! The order of the sources is fixed and whatever is found first counts, even when it is then refused: a consumer who asked for
+//! something that is not allowed must not get something else instead, which would be paid for all the same.
+
 use alloy::primitives::Address;
 
 use crate::admission::{Position, Recorded};
