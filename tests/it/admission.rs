@@ -76,7 +76,10 @@ async fn every_purchase_gets_the_verdict_it_deserves() {
     };
     amounts_and_parties(&mut market).await;
     times(&mut market).await;
+    releases(&mut market).await;
     identities(&mut market).await;
+    templates(&mut market).await;
+    in_one_block(&mut market).await;
     let others = assets(&mut market).await;
     workflows(&mut market).await;
 
@@ -117,12 +120,12 @@ async fn amounts_and_parties(market: &mut Market) {
         .await;
     market
         .buy("one too little", "finished refused underpaid", |p| {
-            p.amount = U256::from(9)
+            p.amount = U256::from(9);
         })
         .await;
     market
         .buy("a lock of nothing", "finished refused underpaid", |p| {
-            p.amount = U256::ZERO
+            p.amount = U256::ZERO;
         })
         .await;
     market
@@ -224,7 +227,9 @@ async fn times(market: &mut Market) {
         &purchase,
         &["finished refused lock_impossible"],
     );
+}
 
+async fn releases(market: &mut Market) {
     let purchase = market.order();
     market.chain().buy(&purchase).await;
     market
@@ -321,7 +326,9 @@ async fn identities(market: &mut Market) {
         &honest,
         &["queued", "finished refused wrong_conditions"],
     );
+}
 
+async fn templates(market: &mut Market) {
     let name = "another template";
     let template = keccak256(name);
     let types = {
@@ -346,8 +353,10 @@ async fn identities(market: &mut Market) {
         &purchase,
         &["finished refused template_not_approved"],
     );
+}
 
-    // Two purchases whose transactions share blocks.
+/// Two purchases, all of whose transactions share a block.
+async fn in_one_block(market: &mut Market) {
     let (one, other) = (market.order(), market.order());
     let chain = market.chain();
     chain.fund(&one).await;

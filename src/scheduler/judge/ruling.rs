@@ -295,3 +295,58 @@ fn soonest(due: Vec<(Due, &'static str)>) -> Option<(Due, &'static str)> {
         Due::Block(number) => (1, u128::from(*number)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ruling(word: &'static str, reason: Option<Reason>) -> Ruling {
+        Ruling {
+            word,
+            reason,
+            rules: json!([]),
+        }
+    }
+
+    fn row(word: &str, reason: Option<Reason>) -> verdicts::Row {
+        verdicts::Row {
+            verdict: word.to_owned(),
+            reason: reason.map(|reason| reason.as_str().to_owned()),
+            rules: json!([]),
+        }
+    }
+
+    #[test]
+    fn what_was_handed_to_an_engine_is_never_moved() {
+        let refused = ruling("refused", Some(Reason::Underpaid));
+        for phase in Phase::ALL {
+            let handed = phase.is_live() || phase == Phase::AwaitingReview;
+            if phase == Phase::Finished {
+                continue;
+            }
+            let moved = next(&Status::of_phase(phase, 1), &refused, None);
+            assert_eq!(moved.is_none(), handed, "{phase}");
+        }
+        for outcome in Outcome::ALL {
+            let current = Status::finished(outcome, Some(Reason::TimeExceeded), 1);
+            let moved = next(&current, &refused, None);
+            assert_eq!(moved.is_some(), outcome.is_verdict(), "{outcome}");
+        }
+    }
+
+    #[test]
+    fn what_the_resolver_decided_stands_until_the_verdict_changes() {
+        let admitted = ruling("admitted", None);
+        let refused = Status::finished(Outcome::Refused, Some(Reason::NoAlgorithm), 0);
+        let last = row("admitted", None);
+        assert_eq!(next(&refused, &admitted, Some(&last)), None);
+        let queued = Status::of_phase(Phase::Queued, 0);
+        assert_eq!(next(&queued, &admitted, Some(&last)), None);
+        let last = row("awaiting_payment", None);
+        let again = Some(Status::of_phase(Phase::AwaitingDocument, 0));
+        assert_eq!(next(&refused, &admitted, Some(&last)), again);
+        let withdrawn = Status::finished(Outcome::Withdrawn, Some(Reason::EventWithdrawn), 0);
+        let last = row("withdrawn", Some(Reason::EventWithdrawn));
+        assert_eq!(next(&withdrawn, &admitted, Some(&last)), again);
+    }
+}

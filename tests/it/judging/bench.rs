@@ -52,7 +52,7 @@ pub(crate) struct Bench {
 }
 
 /// A job as its rows have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct Job {
     pub(crate) id: i64,
     /// Phase, outcome and reason, joined by blanks.
@@ -147,30 +147,15 @@ impl Bench {
     }
 
     pub(crate) async fn jobs(&self, agreement: AgreementId) -> Vec<Job> {
-        let rows: Vec<(i64, String, Option<String>, Option<String>, bool, i64, Option<i64>)> =
-            sqlx::query_as(
-                "SELECT j.id, phase, outcome, reason, block_canonical, block_number, owed_block
-                 FROM ledger.jobs j JOIN ledger.job_state s ON s.job_id = j.id WHERE agreement_id = $1 ORDER BY j.id",
-            )
-            .bind(agreement.0.as_slice())
-            .fetch_all(&self.pool)
-            .await
-            .unwrap();
-        rows.into_iter()
-            .map(
-                |(id, phase, outcome, reason, canonical, block, owed_block)| Job {
-                    id,
-                    status: [Some(phase), outcome, reason]
-                        .into_iter()
-                        .flatten()
-                        .collect::<Vec<_>>()
-                        .join(" "),
-                    canonical,
-                    block,
-                    owed_block,
-                },
-            )
-            .collect()
+        sqlx::query_as(
+            "SELECT j.id, concat_ws(' ', phase, outcome, reason) AS status, block_canonical AS canonical,
+                    block_number AS block, owed_block
+             FROM ledger.jobs j JOIN ledger.job_state s ON s.job_id = j.id WHERE agreement_id = $1 ORDER BY j.id",
+        )
+        .bind(agreement.0.as_slice())
+        .fetch_all(&self.pool)
+        .await
+        .unwrap()
     }
 
     /// The only job of an agreement.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use alloy::primitives::{Address, Bytes};
 use tidewatch::chain::Provider;
 use tidewatch::follower::ActAt;
+use tidewatch::ids::JobName;
 use tidewatch::keeper::ContractCalls;
 use tidewatch::worker::Worker;
 use tidewatch::workflows::JobSpec;
@@ -309,4 +310,34 @@ async fn what_cannot_be_read_is_undecided_and_asked_for_again() {
         "awaiting_document"
     );
     assert_eq!(bench.verdicts(job.id).await, ["undecided", "admitted"]);
+}
+
+#[tokio::test]
+async fn a_job_whose_name_is_taken_is_refused() {
+    let mut bench = Bench::start().await;
+    let did = bench.chain.asset().await;
+    bench.offer(&[(did, &default_workflow())]);
+    let purchase = bench.chain.order(did);
+    let contracts = &bench.chain.deployment.contracts;
+    let name = JobName::derive(
+        bench.chain.deployment.chain_id,
+        contracts.compute_execution_condition,
+        purchase.compute_id().0,
+    );
+    // As a collision of the 128 bits would leave it: another contract and key, the same name.
+    sqlx::query(
+        "INSERT INTO ledger.jobs (deployment_id, trigger, contract, key, name, agreement_id, did, consumer)
+         VALUES ($1, 'keeper', $2, $3, $4, $3, $3, $2)",
+    )
+    .bind(bench.id.0)
+    .bind(Address::ZERO.as_slice())
+    .bind([7_u8; 32].as_slice())
+    .bind(name.as_str())
+    .execute(&bench.pool)
+    .await
+    .unwrap();
+    bench.chain.buy(&purchase).await;
+    bench.settle().await;
+    let job = bench.job(purchase.agreement).await;
+    assert_eq!(job.status, "finished refused name_collision");
 }
