@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::eventually;
-
 /// The program under test.
 pub(crate) const TIDEWATCH: &str = env!("CARGO_BIN_EXE_tidewatch");
 
@@ -26,18 +24,24 @@ impl Service {
         directory: &Path,
         name: &str,
     ) -> Self {
-        let service = Self::spawn(variables, directory, name);
+        let mut service = Self::spawn(variables, directory, name);
         let ready = format!("{}/readyz", service.api);
-        eventually(
-            "the service's API is ready",
-            Duration::from_secs(60),
-            || async {
-                let answer = reqwest::get(&ready).await.ok()?;
-                answer.status().is_success().then_some(())
-            },
-        )
-        .await;
-        service
+        for _ in 0..600 {
+            let ended = service.child.try_wait().unwrap();
+            assert!(
+                ended.is_none(),
+                "{name} ended at its start: {}",
+                service.log()
+            );
+            if reqwest::get(&ready)
+                .await
+                .is_ok_and(|answer| answer.status().is_success())
+            {
+                return service;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{name} was not ready within 60 s: {}", service.log())
     }
 
     /// Starts it without waiting for anything.
