@@ -17,8 +17,11 @@ pub(super) fn start(format: Option<&str>, filter: Option<&str>) -> anyhow::Resul
         Some(other) => bail!("TIDEWATCH_LOG_FORMAT is {other:?}, not text or json"),
         None => !terminal,
     };
-    let filter =
-        EnvFilter::try_new(filter.unwrap_or("info")).context("RUST_LOG is not a filter")?;
+    // its spans carry the endpoint's whole URL, which can hold a key
+    let without_urls = "alloy_transport_http=off".parse()?;
+    let filter = EnvFilter::try_new(filter.unwrap_or("info"))
+        .context("RUST_LOG is not a filter")?
+        .add_directive(without_urls);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -8,6 +8,11 @@ use super::workflow::{
 };
 use crate::engine::WorkflowPlan;
 
+/// Most bytes of a job log, whatever the publisher allows: the record is read from a container's log, of which the kubelet serves
+/// only the newest file once it has rotated, at 10 MiB (`containerLogMaxSize`, KubeletConfiguration). What is over is cut off by the
+/// guard, which says so.
+const MOST_LOG_BYTES: u64 = 8 << 20;
+
 /// The inert workflow of a job: everything pinned, nothing secret, and its finalizer already there.
 pub(super) fn inert(plan: &WorkflowPlan, settings: &Settings) -> ComputeWorkflow {
     let labels = [
@@ -62,7 +67,7 @@ fn facts(plan: &WorkflowPlan, settings: &Settings) -> JobFacts {
             results: spec.release.results,
             result_bytes: spec.release.result_bytes,
             result_files: spec.release.result_files,
-            log_bytes: spec.release.log_bytes,
+            log_bytes: spec.release.log_bytes.min(MOST_LOG_BYTES),
         },
         results: ResultsFacts {
             url: settings.results_url.clone(),

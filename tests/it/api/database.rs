@@ -2,9 +2,13 @@
 
 use sqlx::{Connection, PgConnection};
 use tidewatch::ledger::{Ledger, roles};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::support::database::Database as Bare;
+
+/// The password of every login of the tests.
+pub(super) const PASSWORD: &str = "test";
 
 /// A database that several logins may use.
 pub(super) struct Database(Bare);
@@ -20,6 +24,7 @@ impl Database {
         let database = Self(Bare::create().await);
         let ensured = roles::ensure(database.ledger()).await.unwrap();
         assert_eq!(ensured, roles::Ensured::Done);
+        give_passwords(database.ledger()).await;
         database
     }
 
@@ -43,7 +48,7 @@ impl Database {
     pub(super) fn url_as(&self, login: &str) -> String {
         let mut url: Url = self.0.url.parse().unwrap();
         url.set_username(login).unwrap();
-        url.set_password(None).unwrap();
+        url.set_password(Some(PASSWORD)).unwrap();
         url.into()
     }
 
@@ -56,6 +61,17 @@ impl Database {
     pub(super) async fn connect_as(&self, login: &str) -> PgConnection {
         PgConnection::connect(&self.url_as(login)).await.unwrap()
     }
+}
+
+/// Gives the three logins the tests' password, once: they are the server's, and two sessions cannot alter one at a time.
+pub(super) async fn give_passwords(ledger: &Ledger) {
+    static GIVEN: OnceCell<()> = OnceCell::const_new();
+    let give = || async {
+        for role in roles::Role::ALL {
+            roles::set_password(ledger, role, PASSWORD).await.unwrap();
+        }
+    };
+    GIVEN.get_or_init(give).await;
 }
 
 /// Runs statements without parameters.

@@ -5,7 +5,7 @@ use tidewatch::ledger::schema::{self, SchemaVersion};
 use tidewatch::ledger::{Error, Ledger, Reader};
 use uuid::Uuid;
 
-use super::database::{Database, execute};
+use super::database::{Database, PASSWORD, execute, give_passwords};
 use super::rows;
 
 /// SQLSTATE of a refusal.
@@ -64,7 +64,8 @@ async fn a_reader_that_may_write_is_refused() {
     execute(
         &mut admin,
         &format!(
-            "CREATE ROLE {member} LOGIN NOINHERIT IN ROLE tidewatch_writer; CREATE ROLE {granted} LOGIN; CREATE ROLE {innocent} LOGIN;
+            "CREATE ROLE {member} LOGIN PASSWORD '{PASSWORD}' NOINHERIT IN ROLE tidewatch_writer;
+             CREATE ROLE {granted} LOGIN PASSWORD '{PASSWORD}'; CREATE ROLE {innocent} LOGIN PASSWORD '{PASSWORD}';
              GRANT USAGE ON SCHEMA ledger TO {granted}; GRANT UPDATE (halt) ON ledger.cursors TO {granted}"
         ),
     )
@@ -208,9 +209,8 @@ async fn what_the_migrating_login_may_not_do_is_handed_over_as_sql() {
     let database = Database::empty().await;
     let login = format!("tidewatch_test_owner_{}", Uuid::new_v4().simple());
     let mut admin = database.connect().await;
-    execute(&mut admin, &format!("CREATE ROLE {login} LOGIN"))
-        .await
-        .unwrap();
+    let create = format!("CREATE ROLE {login} LOGIN PASSWORD '{PASSWORD}'");
+    execute(&mut admin, &create).await.unwrap();
     execute(
         &mut admin,
         &format!("ALTER DATABASE {} OWNER TO {login}", database.name()),
@@ -223,6 +223,7 @@ async fn what_the_migrating_login_may_not_do_is_handed_over_as_sql() {
     if let Ensured::Handed { sql } = roles::ensure(&ledger).await.unwrap() {
         execute(&mut admin, &sql).await.unwrap();
     }
+    give_passwords(database.ledger()).await;
     // Logins that own nothing may not, whether the server refuses or only warns.
     execute(
         &mut admin,
@@ -304,7 +305,7 @@ async fn a_password_reaches_the_server_as_a_verifier_only() {
     let database = Database::migrated().await;
     let ledger = database.ledger();
     for _ in 0..2 {
-        roles::set_password(ledger, Role::Auditor, "correct horse")
+        roles::set_password(ledger, Role::Auditor, PASSWORD)
             .await
             .unwrap();
     }
@@ -314,6 +315,7 @@ async fn a_password_reaches_the_server_as_a_verifier_only() {
             .await
             .unwrap();
     assert!(stored.starts_with("SCRAM-SHA-256$4096:"), "{stored}");
+    database.connect_as("tidewatch_auditor").await;
     for unusable in ["", "a\nb", "pässword"] {
         let refused = roles::set_password(ledger, Role::Auditor, unusable).await;
         assert!(matches!(refused, Err(Error::UnusablePassword { .. })));

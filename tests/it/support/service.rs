@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+
 /// The program under test.
 pub(crate) const TIDEWATCH: &str = env!("CARGO_BIN_EXE_tidewatch");
 
@@ -13,6 +15,8 @@ pub(crate) const TIDEWATCH: &str = env!("CARGO_BIN_EXE_tidewatch");
 pub(crate) struct Service {
     child: Child,
     log: PathBuf,
+    /// Lines that were in the log before it started.
+    told_before: usize,
     /// Base URL of its API.
     pub(crate) api: String,
 }
@@ -25,7 +29,6 @@ impl Service {
         name: &str,
     ) -> Self {
         let mut service = Self::spawn(variables, directory, name);
-        let ready = format!("{}/readyz", service.api);
         for _ in 0..600 {
             let ended = service.child.try_wait().unwrap();
             assert!(
@@ -33,10 +36,7 @@ impl Service {
                 "{name} ended at its start: {}",
                 service.log()
             );
-            if reqwest::get(&ready)
-                .await
-                .is_ok_and(|answer| answer.status().is_success())
-            {
+            if service.is_ready().await {
                 return service;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -44,10 +44,26 @@ impl Service {
         panic!("{name} was not ready within 60 s: {}", service.log())
     }
 
+    /// Whether its API answers. It listens on a port that the system chose, and says so in its log.
+    async fn is_ready(&mut self) -> bool {
+        let log = self.log();
+        let told = log
+            .lines()
+            .skip(self.told_before)
+            .find(|line| line.contains("the API listens"));
+        let told = told.and_then(|line| serde_json::from_str::<Value>(line).ok());
+        let Some(address) = told.as_ref().and_then(|told| told["address"].as_str()) else {
+            return false;
+        };
+        self.api = format!("http://{address}");
+        let answer = reqwest::get(format!("{}/readyz", self.api)).await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
     /// Starts it without waiting for anything.
     pub(crate) fn spawn(variables: &[(String, String)], directory: &Path, name: &str) -> Self {
         let log = directory.join(format!("{name}.log"));
-        let listen = free_address();
+        let told_before = std::fs::read_to_string(&log).map_or(0, |text| text.lines().count());
         let output = File::options()
             .create(true)
             .append(true)
@@ -59,7 +75,7 @@ impl Service {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RUST_BACKTRACE", "1")
             .env("RUST_LOG", "info,tidewatch=debug")
-            .env("TIDEWATCH_API_LISTEN", &listen)
+            .env("TIDEWATCH_API_LISTEN", "127.0.0.1:0")
             .envs(variables.iter().cloned())
             .current_dir(directory)
             .stdin(Stdio::null())
@@ -70,7 +86,8 @@ impl Service {
         Self {
             child,
             log,
-            api: format!("http://{listen}"),
+            told_before,
+            api: String::new(),
         }
     }
 
@@ -130,10 +147,4 @@ impl Drop for Service {
             }
         }
     }
-}
-
-/// An address on this machine that nobody listens on now.
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
