@@ -127,7 +127,8 @@ impl Story {
         let id = text(&job["id"]);
         telling.done(format_args!(
             "{id}  {}  from block {}",
-            job["phase"], job["block"]["number"]
+            text(&job["phase"]),
+            job["block"]["number"]
         ));
         Ok(id)
     }
