@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Map, Value};
 
 use super::manifests::RELEASE_GATE;
-use super::quantity::Quantity;
+use crate::workflows::Quantity;
 
 /// Fields of a pod that the cluster may set as it likes: where it runs, when, and under which name it asks for images. A service
 /// account's name is no right: the token is not mounted, and that is compared.
@@ -139,7 +139,7 @@ fn is_nothing(value: &Value) -> bool {
 
 fn canonical_quantity(value: &mut Value) {
     if let Some(Ok(quantity)) = value.as_str().map(str::parse::<Quantity>) {
-        *value = Value::String(format!("{quantity:?}"));
+        *value = Value::String(format!("{} billionths", quantity.billionths()));
     }
 }
 

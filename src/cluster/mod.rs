@@ -10,7 +10,7 @@
 //! - `gate.rs`: whether an admitted pod is the one that was rendered;
 //! - `state/`: workflow and objects in, the next step out;
 //! - `engine.rs` with `inert.rs`, `observation.rs`, `logs.rs`, and `settings.rs`: the port's implementation;
-//! - `client.rs`, `error.rs`, `quantity.rs`: the way to the cluster, its errors, Kubernetes' numbers.
+//! - `client.rs`, `error.rs`: the way to the cluster, and its errors.
 //!
 //! Invariants:
 //! - a workflow is made inert with its finalizer in the same request, and starts only by a patch that names its uid and
@@ -34,7 +34,6 @@ mod inert;
 mod logs;
 pub mod manifests;
 mod observation;
-mod quantity;
 mod settings;
 pub mod state;
 mod status;

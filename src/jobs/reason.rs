@@ -104,4 +104,15 @@ mod tests {
             assert!(reason.sentence().ends_with('.'), "{reason}");
         }
     }
+
+    #[test]
+    fn people_find_every_code_in_the_readme() {
+        let readme = include_str!("../../README.md");
+        for reason in Reason::ALL {
+            assert!(
+                readme.contains(&format!("`{reason}`")),
+                "{reason} is not in README.md"
+            );
+        }
+    }
 }

@@ -20,6 +20,16 @@ impl Quantity {
         self.nano.div_ceil(NANO)
     }
 
+    /// The whole units in it, rounded up; `u64::MAX` when there are more.
+    pub fn whole(&self) -> u64 {
+        u64::try_from(self.units()).unwrap_or(u64::MAX)
+    }
+
+    /// The billionths in it, the same for every way to write it.
+    pub const fn billionths(&self) -> u128 {
+        self.nano
+    }
+
     /// Whether it is nothing at all.
     pub fn is_zero(&self) -> bool {
         self.nano == 0

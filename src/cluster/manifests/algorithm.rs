@@ -6,10 +6,10 @@ use super::pod::{
     scratch_volume, variable,
 };
 use super::{RELEASE_GATE, Subject, job};
-use crate::cluster::quantity::Quantity;
 use crate::cluster::workflow::JobFacts;
 use crate::engine::Stage;
 use crate::ids::Did;
+use crate::workflows::Quantity;
 
 /// Size of `/tmp`.
 const TMP_SIZE: &str = "256Mi";
@@ -93,8 +93,8 @@ fn guarded_command(facts: &JobFacts) -> Vec<String> {
     let disk = facts
         .resources
         .disk
-        .parse()
-        .map_or(0, Quantity::whole)
+        .parse::<Quantity>()
+        .map_or(0, |disk| disk.whole())
         .to_string();
     let log = facts.release.log_bytes.to_string();
     let seconds = facts.resources.max_execution_seconds.to_string();

@@ -4,9 +4,8 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::Subject;
-use crate::cluster::quantity::{BadQuantity, Quantity};
 use crate::stages::{ConfigurePlan, InputFile};
-use crate::workflows::{InputSpec, JobSpec};
+use crate::workflows::{BadQuantity, InputSpec, JobSpec, Quantity};
 
 /// Why a job's plan cannot be handed over.
 #[derive(Debug, thiserror::Error)]
