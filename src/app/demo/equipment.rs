@@ -9,6 +9,9 @@ use anyhow::{Context, bail, ensure};
 
 use crate::app::config::Environment;
 
+/// Where pods of the cluster of `tests/cluster` reach this machine: its bridge.
+const GATEWAY: &str = "10.88.0.1";
+
 /// The parts, with what must be ended later.
 #[derive(Debug)]
 pub(super) struct Equipment {
@@ -24,6 +27,8 @@ pub(super) struct Equipment {
     pub(super) postgres: String,
     /// How each part was had, for telling.
     pub(super) told: Vec<String>,
+    /// Address of this machine that pods reach.
+    host: String,
     endings: Vec<Ending>,
 }
 
@@ -45,6 +50,7 @@ impl Equipment {
             s3: String::new(),
             postgres: String::new(),
             told: Vec::new(),
+            host: GATEWAY.to_owned(),
             endings: Vec::new(),
         };
         made.find_cluster(environment, &scripts)?;
@@ -55,18 +61,23 @@ impl Equipment {
     fn find_cluster(&mut self, environment: &Environment, scripts: &Scripts) -> anyhow::Result<()> {
         if let Some(kubeconfig) = environment.get("KUBECONFIG") {
             self.kubeconfig = kubeconfig.into();
-            let needed = |name: &str| {
-                environment.get(name).map(str::to_owned).with_context(|| {
-                    format!("with a KUBECONFIG of yours, {name} must name an image that your cluster can pull, by digest")
-                })
+            let needed = |name: &str, what: &str| {
+                let value = environment.get(name).map(str::to_owned);
+                value
+                    .with_context(|| format!("with a KUBECONFIG of yours, {name} must name {what}"))
             };
-            self.image = needed("TIDEWATCH_IMAGE")?;
-            self.algorithm_image = needed("TIDEWATCH_TEST_ALGORITHM_IMAGE")?;
+            let image = "an image that your cluster can pull, by digest";
+            self.host = needed(
+                "TIDEWATCH_TEST_HOST",
+                "an address of this machine that pods reach",
+            )?;
+            self.image = needed("TIDEWATCH_IMAGE", image)?;
+            self.algorithm_image = needed("TIDEWATCH_TEST_ALGORITHM_IMAGE", image)?;
             self.told
                 .push(format!("Kubernetes: the cluster of {kubeconfig}"));
             return Ok(());
         }
-        scripts.run("tests/equipment/packages", &["cluster", "postgres", "s3"])?;
+        scripts.run("tests/equipment/packages", &["cluster"])?;
         let directory = environment
             .get("TIDEWATCH_CLUSTER")
             .unwrap_or("/tmp/tidewatch-cluster")
@@ -104,10 +115,9 @@ impl Equipment {
         state: &Path,
     ) -> anyhow::Result<()> {
         let directory = |name: &str| state.join(name).to_string_lossy().into_owned();
-        let host = environment
-            .get("TIDEWATCH_TEST_HOST")
-            .unwrap_or("10.88.0.1");
-        self.s3 = self.start(scripts, "tests/equipment/s3", &directory("s3"), &[host])?;
+        scripts.run("tests/equipment/packages", &["postgres", "s3"])?;
+        let host = self.host.clone();
+        self.s3 = self.start(scripts, "tests/equipment/s3", &directory("s3"), &[&host])?;
         self.told.push(format!("S3: moto at {}", self.s3));
         if let Some(url) = environment.get("DATABASE_URL") {
             url.clone_into(&mut self.postgres);

@@ -33,8 +33,15 @@ pub(super) async fn run(options: &DemoOptions, environment: &Environment) -> any
         other => bail!("--engine is {other:?}, not auto or kubernetes"),
     }
     let mut telling = Telling::begin();
-    let mut story = Story::prepare(options, environment, &mut telling).await?;
-    let told = story.tell(&mut telling).await;
+    // whatever is dropped half-way ends what it started
+    let mut story = tokio::select! {
+        prepared = Story::prepare(options, environment, &mut telling) => prepared?,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+    };
+    let told = tokio::select! {
+        told = story.tell(&mut telling) => told,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
     if told.is_ok() && !options.once {
         story.invite(&telling);
         tokio::signal::ctrl_c().await?;
