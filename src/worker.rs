@@ -10,6 +10,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -79,12 +80,15 @@ impl Pace {
         }
     }
 
-    /// The wait before the try after `failures` failures in a row (1 or more).
-    fn retry_after(&self, failures: u32) -> Duration {
-        let doubled = self
-            .first_retry
-            .saturating_mul(1 << failures.saturating_sub(1).min(16));
-        doubled.min(self.longest_retry)
+    /// The waits before the tries after a row of failures: doubling up to the longest, each prolonged at random by up to as much
+    /// again, so that replicas that failed together do not come back together.
+    fn retries(&self) -> ExponentialBackoff {
+        ExponentialBuilder::new()
+            .with_min_delay(self.first_retry)
+            .with_max_delay(self.longest_retry)
+            .without_max_times()
+            .with_jitter()
+            .build()
     }
 }
 
@@ -108,15 +112,19 @@ pub async fn run<W: Worker>(
     wake: Wake,
     stop: CancellationToken,
 ) -> Result<(), Ended> {
-    let mut failures = 0;
+    let (mut failures, mut retries) = (0, pace.retries());
     while !stop.is_cancelled() {
         let wait = match worker.tick().await {
             Ok(Progress::More) => {
-                recovered::<W>(&mut failures);
+                if recovered::<W>(&mut failures) {
+                    retries = pace.retries();
+                }
                 continue;
             }
             Ok(Progress::Idle) => {
-                recovered::<W>(&mut failures);
+                if recovered::<W>(&mut failures) {
+                    retries = pace.retries();
+                }
                 pace.interval
             }
             Err(error) if error.fault() == Fault::Fatal => {
@@ -127,7 +135,7 @@ pub async fn run<W: Worker>(
             }
             Err(error) => {
                 failures += 1;
-                let wait = pace.retry_after(failures);
+                let wait = retries.next().unwrap_or(pace.longest_retry);
                 tracing::warn!(
                     worker = W::NAME,
                     failures,
@@ -147,16 +155,13 @@ pub async fn run<W: Worker>(
     Ok(())
 }
 
-fn recovered<W: Worker>(failures: &mut u32) {
-    if *failures > 0 {
-        tracing::info!(
-            worker = W::NAME,
-            failures = *failures,
-            "{} goes on",
-            W::NAME
-        );
-        *failures = 0;
+/// Ends a row of failures; answers whether there was one.
+fn recovered<W: Worker>(failures: &mut u32) -> bool {
+    let ended = std::mem::take(failures);
+    if ended > 0 {
+        tracing::info!(worker = W::NAME, failures = ended, "{} goes on", W::NAME);
     }
+    ended > 0
 }
 
 /// Displays an error with all its sources, since no `Display` of ours repeats its source.
@@ -227,9 +232,15 @@ mod tests {
     #[test]
     fn retries_double_up_to_their_bound() {
         let pace = Pace::every(Duration::from_secs(1));
-        let waits: Vec<_> = [1, 2, 3, 99]
-            .map(|failures| pace.retry_after(failures).as_millis())
-            .into();
-        assert_eq!(waits, [200, 400, 800, 10_000]);
+        let waits = pace.retries().map(|wait| wait.as_millis()).take(99);
+        let least = [200, 400, 800, 1_600, 3_200, 6_400]
+            .into_iter()
+            .chain(std::iter::repeat(10_000));
+        for (wait, least) in waits.zip(least) {
+            assert!(
+                (least..=2 * least).contains(&wait),
+                "{wait} ms where {least} ms is due"
+            );
+        }
     }
 }
