@@ -9,7 +9,7 @@ use sqlx::migrate::{Migrate, MigrateError};
 use super::{Attempt, Error, Ledger, MIGRATIONS};
 
 /// Number of this program's release. The first migration of a release inserts the same number into `ledger.releases`.
-pub const RELEASE: i32 = 1;
+pub const RELEASE: i32 = 2;
 
 /// SQLSTATE 42P01, undefined_table ("PostgreSQL Error Codes").
 const UNDEFINED_TABLE: &str = "42P01";
