@@ -250,10 +250,11 @@ async fn transitions_can_be_checked_by_anybody() {
     let job = rows::job(&mut connection, 1).await;
     let ledger = service.database.ledger();
     let mut transaction = ledger.begin().await.unwrap();
-    status::begin(&mut transaction, job, "judge").await.unwrap();
     let mut locked = status::lock(&mut transaction, job).await.unwrap();
     let lost = Status::finished(Outcome::Lost, Some(Reason::WorkflowMissing), 1);
-    for next in [Status::of_phase(Phase::Running, 1), lost] {
+    let [configuring, running] =
+        [Phase::Configuring, Phase::Running].map(|phase| Status::of_phase(phase, 1));
+    for next in [configuring, running, lost] {
         status::advance(&mut transaction, &mut locked, next, "observer")
             .await
             .unwrap();
