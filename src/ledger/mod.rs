@@ -10,8 +10,8 @@
 //! - `listen.rs`: hints that rows have changed;
 //! - `status.rs`: the only way to move a job: state and transition in one step; `openings.rs`: the same for new jobs, in sets;
 //! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
-//! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `verdicts.rs`,
-//!   `policies.rs`, `documents.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
+//! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `standings.rs`,
+//!   `verdicts.rs`, `policies.rs`, `documents.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
 //! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table;
 //! - `database.rs`: whole databases, for the demo;
 //! - `schema.rs`, `roles/`: migrating, comparing versions, the three logins and their rights;
@@ -52,6 +52,7 @@ pub mod results;
 pub mod roles;
 pub mod schema;
 pub mod specs;
+pub mod standings;
 pub mod status;
 pub mod subjects;
 pub mod upkeep;

@@ -129,7 +129,11 @@ fn skip_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
             bail!("the source closed the connection");
         }
         let bytes = buffer.get(..read).unwrap_or_default();
-        tail.extend_from_slice(bytes.get(read.saturating_sub(END.len())..).unwrap_or_default());
+        tail.extend_from_slice(
+            bytes
+                .get(read.saturating_sub(END.len())..)
+                .unwrap_or_default(),
+        );
         if tail.ends_with(END) {
             return Ok(());
         }

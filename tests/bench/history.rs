@@ -43,7 +43,11 @@ const fn rows_as_float(rows: u64) -> f64 {
 }
 
 /// Records the source's whole chain into a new database, with the follower alone.
-pub(crate) async fn record(parts: &Parts, source: &Source, name: &str) -> Result<(Database, Measure)> {
+pub(crate) async fn record(
+    parts: &Parts,
+    source: &Source,
+    name: &str,
+) -> Result<(Database, Measure)> {
     let database = parts.database(name).await?;
     let head = source.chain.head();
     let measure = run(parts, source, &database, "follower", async || {

@@ -36,7 +36,11 @@ struct Options {
     latency: u64,
 
     /// Only these, comma separated: bare, recorded, distant, judged
-    #[arg(long, value_delimiter = ',', default_value = "bare,recorded,distant,judged")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "bare,recorded,distant,judged"
+    )]
     only: Vec<String>,
 
     /// Given by cargo to every benchmark
@@ -98,13 +102,20 @@ async fn measure(options: &Options, parts: &Parts, source: &Source, kind: Kind) 
     tell_rate("bare COPY into the same table", &bare_copies);
     tell_rate("bare reading of the node", &bare_reads);
     tell("recorded", &recorded, source);
-    tell(&format!("recorded at {} ms", options.latency), &distant, source);
+    tell(
+        &format!("recorded at {} ms", options.latency),
+        &distant,
+        source,
+    );
     tell("judged", &judged, source);
     let ratio = |over: &[f64], under: &[Measure]| match (median(over), middle(under)) {
         (Some(over), Some(under)) => println!("  {:<34} {:>9.2}", "", under.rate() / over),
         _ => {}
     };
-    println!("  recorded as a share of bare COPY, of bare reading; at {} ms as a share of recorded:", options.latency);
+    println!(
+        "  recorded as a share of bare COPY, of bare reading; at {} ms as a share of recorded:",
+        options.latency
+    );
     ratio(&bare_copies, &recorded);
     ratio(&bare_reads, &recorded);
     let near: Vec<f64> = recorded.iter().map(Measure::rate).collect();

@@ -27,10 +27,13 @@ pub(crate) struct Parts {
 impl Parts {
     /// Takes the server whose superuser's URL is in `TIDEWATCH_TEST_POSTGRES`.
     pub(crate) async fn find() -> Result<Self> {
-        let url = std::env::var_os("TIDEWATCH_TEST_POSTGRES")
-            .context("TIDEWATCH_TEST_POSTGRES is not set: start the benchmarks by tests/bench/run")?;
+        let url = std::env::var_os("TIDEWATCH_TEST_POSTGRES").context(
+            "TIDEWATCH_TEST_POSTGRES is not set: start the benchmarks by tests/bench/run",
+        )?;
         let server = url::Url::parse(&url.to_string_lossy())?;
-        let mut connection = PgConnectOptions::from_str(server.as_str())?.connect().await?;
+        let mut connection = PgConnectOptions::from_str(server.as_str())?
+            .connect()
+            .await?;
         let told: String = sqlx::query_scalar("SELECT pg_read_file('postmaster.pid')")
             .fetch_one(&mut connection)
             .await?;
@@ -161,7 +164,10 @@ impl Program {
     /// Fails with what it logged if it has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
-            bail!("tidewatch ended with {status}: {}", fs::read_to_string(&self.log)?);
+            bail!(
+                "tidewatch ended with {status}: {}",
+                fs::read_to_string(&self.log)?
+            );
         }
         Ok(())
     }

@@ -58,10 +58,7 @@ impl<C: ContractCalls> Judge<C> {
         let mut matters: Vec<_> = agreements
             .into_iter()
             .map(|agreement| {
-                let (old, new) = (
-                    older.about(agreement.0),
-                    intake.about_agreement(agreement),
-                );
+                let (old, new) = (older.about(agreement.0), intake.about_agreement(agreement));
                 Matter::new(agreement, old.chain(new).cloned().collect())
             })
             .collect();
@@ -77,7 +74,8 @@ impl<C: ContractCalls> Judge<C> {
                 matter.events.extend(old.chain(new).cloned());
             }
         }
-        self.add_facts(&mut connection, &mut matters, &assets).await?;
+        self.add_facts(&mut connection, &mut matters, &assets)
+            .await?;
         Ok(matters)
     }
 

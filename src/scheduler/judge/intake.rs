@@ -1,7 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use alloy::primitives::B256;
-
 use super::Judge;
 use crate::admission::{self, Recorded};
 use crate::ids::{AgreementId, Did};
@@ -66,7 +64,10 @@ impl Intake {
     }
 
     /// The events about an agreement, in order.
-    pub(super) fn about_agreement(&self, agreement: AgreementId) -> impl Iterator<Item = &Recorded> {
+    pub(super) fn about_agreement(
+        &self,
+        agreement: AgreementId,
+    ) -> impl Iterator<Item = &Recorded> {
         self.at(self.agreements.get(&agreement))
     }
 

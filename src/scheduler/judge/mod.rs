@@ -3,7 +3,8 @@
 //!
 //! A tick takes a bounded number of recorded logs in (`intake.rs`), looks at every agreement that they or the queue name
 //! (`gathering.rs`: events and facts; `hearing.rs`: the verdicts), and writes all of it in one transaction that begins by moving
-//! the judged cursor by compare-and-set (`ruling.rs`, `writing.rs`). Calls to the node are made while no transaction is open.
+//! the judged cursor by compare-and-set (`writing.rs`: what is new;
+//! `moving.rs`: what is there; `ruling.rs`: what follows for a job). Calls to the node are made while no transaction is open.
 //!
 //! Everything is read and written in sets, a statement per tick and not per agreement: history comes at tens of thousands of
 //! events a second, and what is judged at the head is a set of one. Only jobs that exist and move are handled one by one, under
@@ -18,6 +19,7 @@
 mod gathering;
 mod hearing;
 mod intake;
+mod moving;
 mod ruling;
 mod writing;
 
@@ -34,7 +36,7 @@ use crate::admission::Horizon;
 use crate::ids::{AgreementId, BlockRef, DeploymentId};
 use crate::keeper::{ContractCalls, Deployment};
 use crate::ledger::judging::{self, Horizons, Logged};
-use crate::ledger::{self, Ledger, jobs, judge_queue, policies};
+use crate::ledger::{self, Ledger, judge_queue, policies, standings};
 use crate::worker::{Progress, Worker};
 use crate::workflows::Catalog;
 
@@ -149,7 +151,7 @@ impl<C: ContractCalls> Judge<C> {
             .agreements()
             .filter(|agreement| !agreements.contains(agreement))
             .collect();
-        let known = jobs::list_with_jobs(&mut connection, self.deployment_id, &others).await?;
+        let known = standings::list_with_jobs(&mut connection, self.deployment_id, &others).await?;
         agreements.extend(known);
         Ok(agreements)
     }

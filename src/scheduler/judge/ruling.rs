@@ -66,7 +66,11 @@ impl Ruling {
 }
 
 /// Where a job goes from `current`; `None` when the ruling leaves it where it is.
-pub(super) fn next(current: &Status, ruling: &Ruling, last: Option<&verdicts::Row>) -> Option<Status> {
+pub(super) fn next(
+    current: &Status,
+    ruling: &Ruling,
+    last: Option<&verdicts::Row>,
+) -> Option<Status> {
     let target = ruling.status(current.attempt);
     match current.phase {
         Phase::Configuring

@@ -3,39 +3,40 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use alloy::primitives::B256;
 
 use super::hearing::Hearing;
-use super::ruling::{Ruling, next, soonest, terms};
+use super::ruling::{Ruling, soonest, terms};
 use super::{Docket, Judge};
 use crate::admission::{Decision, Recorded, Verdict};
-use crate::ids::{JobId, JobName};
+use crate::ids::{AgreementId, JobId, JobName};
 use crate::jobs::Reason;
 use crate::keeper::{ContractCalls, KeeperEvent};
-use crate::ledger::jobs::{Anchor, NewJob, Standing};
+use crate::ledger::jobs::{Anchor, NewJob};
 use crate::ledger::judge_queue::Due;
 use crate::ledger::openings::{self, Opening};
+use crate::ledger::standings::Standing;
 use crate::ledger::verdicts::{Basis, NewVerdict, Row};
-use crate::ledger::{Transaction, facts, jobs, judge_queue, status, verdicts};
+use crate::ledger::{Transaction, facts, jobs, judge_queue, standings, verdicts};
 use crate::scheduler::Error;
 use crate::workflows::Catalog;
 
 /// Name that the judge signs transitions with.
-const WORKER: &str = "judge";
+pub(super) const WORKER: &str = "judge";
 
 /// A verdict on a compute condition, with the job that it is about.
-struct Finding<'a> {
-    new: NewJob,
+pub(super) struct Finding<'a> {
+    pub(super) new: NewJob,
     trigger: &'a Recorded,
-    verdict: &'a Verdict,
+    pub(super) verdict: &'a Verdict,
 }
 
 impl Finding<'_> {
-    const fn anchor(&self) -> Anchor {
+    pub(super) const fn anchor(&self) -> Anchor {
         Anchor {
             log: self.trigger.log,
             block: self.trigger.block,
         }
     }
 
-    fn ruling(&self, row: &jobs::Recorded) -> Ruling {
+    pub(super) fn ruling(&self, row: &jobs::Recorded) -> Ruling {
         if row.collides {
             Ruling::by_one_rule("refused", Reason::NameCollision, "name")
         } else {
@@ -45,9 +46,9 @@ impl Finding<'_> {
 }
 
 /// What was known of the jobs before this tick.
-struct Before {
-    jobs: Vec<Standing>,
-    verdicts: BTreeMap<JobId, Row>,
+pub(super) struct Before {
+    pub(super) jobs: BTreeMap<JobId, Standing>,
+    pub(super) verdicts: BTreeMap<JobId, Row>,
 }
 
 impl<C: ContractCalls> Judge<C> {
@@ -70,12 +71,14 @@ impl<C: ContractCalls> Judge<C> {
         facts::record(transaction, self.deployment_id, &learned).await?;
 
         let agreements: Vec<_> = hearings.iter().map(|hearing| hearing.agreement).collect();
-        let jobs =
-            jobs::list_of_agreements(transaction, self.deployment_id, &agreements).await?;
+        let jobs = standings::list(transaction, self.deployment_id, &agreements).await?;
         let known: Vec<_> = jobs.iter().map(|standing| standing.job).collect();
         let before = Before {
             verdicts: verdicts::list_last_judged(transaction, &known).await?,
-            jobs,
+            jobs: jobs
+                .into_iter()
+                .map(|standing| (standing.job, standing))
+                .collect(),
         };
         let findings: Vec<_> = hearings
             .iter()
@@ -188,97 +191,12 @@ impl<C: ContractCalls> Judge<C> {
         Ok(verdicts::append_first(transaction, &said, basis).await?)
     }
 
-    /// A job that is there: nothing is locked or written unless something would become another.
-    async fn rule_again(
-        &self,
-        transaction: &mut Transaction,
-        row: &jobs::Recorded,
-        finding: &Finding<'_>,
-        before: &Before,
-        basis: &Basis,
-    ) -> Result<(), Error> {
-        let (ruling, anchor, terms) = (finding.ruling(row), finding.anchor(), terms(finding.verdict));
-        let last = before.verdicts.get(&row.job);
-        let says_the_same = ruling.is(last) && last.is_some_and(|last| last.rules == ruling.rules);
-        let stands = before.jobs.iter().find(|standing| standing.job == row.job);
-        let stays = stands.is_some_and(|standing| {
-            standing.canonical
-                && standing.anchor == anchor
-                && standing.terms == terms
-                && next(&standing.status, &ruling, last).is_none()
-        });
-        if says_the_same && stays {
-            return Ok(());
-        }
-        self.apply(transaction, row.job, Some(&anchor), &ruling, basis)
-            .await?;
-        Ok(jobs::note_terms(transaction, row.job, &terms).await?)
-    }
-
-    /// Jobs whose event is on no canonical block: marked, and withdrawn once the fork can no longer return. Answers when to look
-    /// again.
-    async fn rule_on_orphans(
-        &self,
-        transaction: &mut Transaction,
-        docket: &Docket,
-        findings: &[Finding<'_>],
-        before: &Before,
-        basis: &Basis,
-    ) -> Result<Vec<Standing>, Error> {
-        let anchored: HashSet<_> = findings.iter().map(|finding| finding.new.key).collect();
-        let settled = docket
-            .seen
-            .irreversible
-            .map(|number| number.min(docket.to.number));
-        let mut waiting = Vec::new();
-        for standing in &before.jobs {
-            if anchored.contains(&standing.key) {
-                continue;
-            }
-            jobs::orphan(transaction, standing.job).await?;
-            if settled.is_some_and(|settled| settled >= standing.anchor.block.number) {
-                let ruling = Ruling::by_one_rule("withdrawn", Reason::EventWithdrawn, "event");
-                self.apply(transaction, standing.job, None, &ruling, basis)
-                    .await?;
-            } else {
-                waiting.push(standing.clone());
-            }
-        }
-        Ok(waiting)
-    }
-
-    /// Moves a job that is there, under its lock, and says why if that is new.
-    async fn apply(
-        &self,
-        transaction: &mut Transaction,
-        job: JobId,
-        anchor: Option<&Anchor>,
-        ruling: &Ruling,
-        basis: &Basis,
-    ) -> Result<(), Error> {
-        let mut locked = status::lock(transaction, job).await?;
-        if let Some(anchor) = anchor {
-            jobs::anchor(transaction, job, anchor).await?;
-        }
-        let last = verdicts::find_last_judged(transaction, job).await?;
-        if let Some(status) = next(&locked.status, ruling, last.as_ref()) {
-            status::advance(transaction, &mut locked, status, WORKER).await?;
-        }
-        let is_the_same =
-            ruling.is(last.as_ref()) && last.is_some_and(|last| last.rules == ruling.rules);
-        if is_the_same {
-            return Ok(());
-        }
-        let words = (ruling.word, ruling.reason);
-        Ok(verdicts::append(transaction, job, words, &ruling.rules, basis).await?)
-    }
-
     /// Every agreement that was heard, with when it has to be looked at again though no event may come.
     fn again(
         &self,
         hearings: &[Hearing],
         orphans: Vec<Standing>,
-    ) -> Vec<(crate::ids::AgreementId, Option<(Due, &'static str)>)> {
+    ) -> Vec<(AgreementId, Option<(Due, &'static str)>)> {
         let mut due: HashMap<_, Vec<_>> = HashMap::new();
         for orphan in orphans {
             let until = Due::Block(orphan.anchor.block.number);

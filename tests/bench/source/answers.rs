@@ -105,11 +105,7 @@ fn place(chain: &Chain, at: &Value) -> Option<u64> {
     }
 }
 
-fn logs(
-    body: &mut Body<'_>,
-    chain: &Chain,
-    filter: &Value,
-) -> io::Result<Result<(), Refusal>> {
+fn logs(body: &mut Body<'_>, chain: &Chain, filter: &Value) -> io::Result<Result<(), Refusal>> {
     let refused = |code, message: String| Ok(Err(Refusal { code, message }));
     let Ok(wanted) = serde_json::from_value::<Filter>(filter.clone()) else {
         return refused(-32602, format!("{filter} is no filter"));
@@ -121,10 +117,16 @@ fn logs(
         (number, number)
     } else {
         let from = place(chain, &filter["fromBlock"]).unwrap_or(0);
-        (from, place(chain, &filter["toBlock"]).unwrap_or(chain.head()))
+        (
+            from,
+            place(chain, &filter["toBlock"]).unwrap_or(chain.head()),
+        )
     };
     if to.saturating_sub(from) >= WIDEST {
-        return refused(-32602, format!("block range too wide, at most {WIDEST} blocks"));
+        return refused(
+            -32602,
+            format!("block range too wide, at most {WIDEST} blocks"),
+        );
     }
     body.text(r#""result":"#);
     let addresses: Vec<Address> = wanted.address.iter().copied().collect();
@@ -153,7 +155,10 @@ fn block(body: &mut Body<'_>, chain: &Chain, number: Option<u64>) -> io::Result<
     let mut fields = serde_json::to_value(&header)?;
     fields["hash"] = serde_json::to_value(chain.hash(number))?;
     fields["uncles"] = serde_json::json!([]);
-    let count = chain.events(number).last().map_or(0, |last| last.transaction + 1);
+    let count = chain
+        .events(number)
+        .last()
+        .map_or(0, |last| last.transaction + 1);
     let transactions: Vec<B256> = (0..count)
         .map(|index| Chain::transaction(number, index))
         .collect();
@@ -182,7 +187,10 @@ fn receipts(body: &mut Body<'_>, chain: &Chain, number: Option<u64>) -> io::Resu
         body.hex(receipt.inner.logs_bloom.as_slice());
         body.text(r#","logs":["#);
         let mut separator = "";
-        for event in events.iter().filter(|event| event.transaction == transaction) {
+        for event in events
+            .iter()
+            .filter(|event| event.transaction == transaction)
+        {
             body.text(separator);
             separator = ",";
             place.log(body, event, index)?;

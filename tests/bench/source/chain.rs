@@ -55,7 +55,9 @@ impl Chain {
             numbers: HashMap::new(),
         };
         for number in 0..=head {
-            let hash = chain.header_after(chain.hashes.last().copied(), number).hash_slow();
+            let hash = chain
+                .header_after(chain.hashes.last().copied(), number)
+                .hash_slow();
             chain.hashes.push(hash);
             chain.numbers.insert(hash, number);
         }
@@ -64,7 +66,9 @@ impl Chain {
 
     /// The newest block, which is also the finalized one.
     pub(crate) fn head(&self) -> u64 {
-        u64::try_from(self.hashes.len()).unwrap_or(0).saturating_sub(1)
+        u64::try_from(self.hashes.len())
+            .unwrap_or(0)
+            .saturating_sub(1)
     }
 
     /// The hash of a block.
@@ -123,7 +127,9 @@ pub(super) fn receipts(events: &[Event]) -> Vec<AnyReceiptEnvelope> {
     let count = events.last().map_or(0, |last| last.transaction + 1);
     (0..count)
         .map(|transaction| {
-            let its = events.iter().filter(|event| event.transaction == transaction);
+            let its = events
+                .iter()
+                .filter(|event| event.transaction == transaction);
             let receipt = Receipt {
                 status: Eip658Value::Eip658(true),
                 cumulative_gas_used: GAS * (transaction + 1),

@@ -8,8 +8,8 @@
 mod answers;
 mod body;
 mod chain;
-mod http;
 mod events;
+mod http;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
