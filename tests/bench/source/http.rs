@@ -1,6 +1,6 @@
 //! As much of HTTP/1.1 as a JSON-RPC client needs: POST requests with a length, one after the other on a connection.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::net::TcpStream;
 use std::thread;
 

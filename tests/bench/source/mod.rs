@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) use chain::Chain;
-pub(crate) use events::{Event, Kind};
+pub(crate) use events::{Kind, PER_BLOCK};
 
 /// Most blocks of one `eth_getLogs`, both ends counted: what the stricter hosted services allow.
 pub(crate) const WIDEST: u64 = 2_000;

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use tidewatch::ids::JobId;
 use tidewatch::jobs::{Outcome, Phase, Reason, Status};
+use tidewatch::ledger::schema::RELEASE;
 use tidewatch::ledger::{commit, status};
 
 use super::database::{Database, execute};
@@ -299,7 +300,7 @@ async fn progress_health_and_an_orderly_end() {
     let (service, mut connection) = Service::start().await;
     let mut sync = service.json("/v1/sync").await;
     assert_eq!(sync["versions"]["tidewatch"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(sync["versions"]["release"], 1);
+    assert_eq!(sync["versions"]["release"], RELEASE);
     assert!(sync["versions"]["schema"].is_i64());
     sync.as_object_mut().unwrap().remove("versions");
     assert_eq!(
