@@ -6,10 +6,7 @@ use sqlx::PgConnection;
 
 use super::{Attempt, Error};
 use crate::ids::DeploymentId;
-use crate::keeper::{Described, Subject};
-
-/// Version of the decoder that wrote a row of `decoded_logs`.
-const DECODER: i32 = 1;
+use crate::keeper::{DECODER, Described, Subject};
 
 /// The words of `log_subjects.kind`.
 pub const AGREEMENT: &str = "agreement";

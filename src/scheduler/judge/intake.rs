@@ -18,6 +18,14 @@ pub(super) struct Touched {
     pub(super) fulfilled: BTreeSet<AgreementId>,
 }
 
+impl Touched {
+    /// Adds what other logs are about.
+    pub(super) fn extend(&mut self, others: Self) {
+        self.agreements.extend(others.agreements);
+        self.fulfilled.extend(others.fulfilled);
+    }
+}
+
 impl<C: ContractCalls> Judge<C> {
     /// Records what the logs are about and say, and parks those that cannot be read. All of it is derived from the logs: it is
     /// committed before the cursor moves, and making it again changes nothing.

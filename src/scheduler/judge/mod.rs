@@ -5,6 +5,8 @@
 //! (`hearing.rs`: its events, the facts, the verdicts), and writes all of it in one transaction that begins by moving the judged
 //! cursor by compare-and-set (`ruling.rs`). Calls to the node are made while no transaction is open.
 //!
+//! Logs that come late, below the cursor (`late.rs`: mended history, or an older decoder's), are taken in beside the next ones.
+//!
 //! Judging is level-triggered: a verdict is made anew from all events whenever one of them appears, is orphaned, or something
 //! that was awaited is due. So a tick that was cut off anywhere, or done by two judges at once, is healed by the next one: the
 //! rows made before the cursor moves are derived and may be made again, and whoever loses the compare-and-set starts over.
@@ -13,6 +15,7 @@
 
 mod hearing;
 mod intake;
+mod late;
 mod ruling;
 
 use std::collections::BTreeSet;
@@ -25,9 +28,9 @@ use tokio::sync::watch;
 use super::Error;
 use crate::admission::Horizon;
 use crate::ids::{AgreementId, BlockRef, DeploymentId};
-use crate::keeper::{ContractCalls, Deployment};
+use crate::keeper::{ContractCalls, DECODER, Deployment};
 use crate::ledger::judging::{self, Horizons, Logged};
-use crate::ledger::{self, Ledger, jobs, judge_queue, policies};
+use crate::ledger::{self, Ledger, jobs, judge_queue, late_blocks, policies};
 use crate::worker::{Progress, Worker};
 use crate::workflows::Catalog;
 
@@ -86,7 +89,16 @@ impl<C: ContractCalls> Judge<C> {
         let Some(seen) = judging::find_horizons(&mut connection, self.deployment_id).await? else {
             return Ok(None);
         };
+        if seen.decoder > DECODER {
+            tracing::debug!(
+                ours = DECODER,
+                theirs = seen.decoder,
+                "a newer program judges"
+            );
+            return Ok(None);
+        }
         let (logs, to) = self.next_logs(&mut connection, &seen).await?;
+        let late = self.late_logs(&mut connection, &seen).await?;
         let settled = seen.irreversible.map(|number| number.min(to.number));
         let due = judge_queue::list_due(&mut connection, self.deployment_id, settled, QUEUE_BATCH)
             .await?;
@@ -94,6 +106,7 @@ impl<C: ContractCalls> Judge<C> {
             seen,
             to,
             logs,
+            late,
             due,
         }))
     }
@@ -148,6 +161,7 @@ struct Docket {
     seen: Horizons,
     to: BlockRef,
     logs: Vec<Logged>,
+    late: late::Late,
     due: Vec<AgreementId>,
 }
 
@@ -172,10 +186,14 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
         let Some(docket) = self.docket().await? else {
             return Ok(Progress::Idle);
         };
-        if docket.to == docket.seen.judged && docket.due.is_empty() {
+        if docket.seen.decoder < DECODER {
+            return self.begin_decoder().await;
+        }
+        if docket.to == docket.seen.judged && docket.due.is_empty() && docket.late.is_empty() {
             return Ok(Progress::Idle);
         }
-        let touched = self.take_in(&docket.logs).await?;
+        let mut touched = self.take_in(&docket.logs).await?;
+        touched.extend(self.take_in_late(&docket.late).await?);
         let agreements = self.agreements(&docket, touched).await?;
         let (this, horizon, by) = (&*self, docket.horizon(), &catalog);
         let hearings: Vec<_> = stream::iter(agreements)
@@ -196,6 +214,7 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
             tracing::debug!(to = %docket.to, "somebody else judged meanwhile, or a rollback came");
             return Ok(Progress::More);
         }
+        late_blocks::remove(&mut transaction, self.deployment_id, &docket.late.numbers).await?;
         if !hearings.is_empty() {
             policies::record(&mut transaction, catalog.sha256, &catalog.bytes).await?;
         }

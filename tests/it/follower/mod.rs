@@ -1,9 +1,12 @@
 //! The follower on a real chain and a real Postgres.
 
+mod counting;
+pub(crate) mod liar;
 mod providers;
 mod recording;
 mod refusals;
 mod reorganisations;
+mod verifying;
 
 use std::time::Duration;
 
