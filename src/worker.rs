@@ -3,7 +3,8 @@
 //! A worker is a function `tick`, called again and again. It takes no input but what it reads from its ports, so the
 //! path after a crash, on a second replica, or after a lost notification is the only path there is. A tick ends with
 //! [`Progress`]: `More` calls it again at once, `Idle` waits for a wake-up or the worker's interval. A transient error
-//! waits with growing delay; a fatal one ends the worker, and with it the process. Each error is logged once, here.
+//! waits with growing delay; a fatal one ends the worker, and with it the process. Each error is logged once, here, however often it
+//! comes again in a row.
 
 use std::fmt;
 use std::future::Future;
@@ -112,7 +113,7 @@ pub async fn run<W: Worker>(
     wake: Wake,
     stop: CancellationToken,
 ) -> Result<(), Ended> {
-    let (mut failures, mut retries) = (0, pace.retries());
+    let (mut failures, mut retries, mut told) = (0, pace.retries(), String::new());
     while !stop.is_cancelled() {
         let wait = match worker.tick().await {
             Ok(Progress::More) => {
@@ -136,13 +137,28 @@ pub async fn run<W: Worker>(
             Err(error) => {
                 failures += 1;
                 let wait = retries.next().unwrap_or(pace.longest_retry);
-                tracing::warn!(
-                    worker = W::NAME,
-                    failures,
-                    retry_ms = wait.as_millis(),
-                    error = %Chain(&error),
-                    "{} stands still and will try again", W::NAME
-                );
+                let (error, retry_ms) = (Chain(&error).to_string(), wait.as_millis());
+                // Said once; the same again is for whoever looks closer.
+                if error == told && failures > 1 {
+                    tracing::debug!(
+                        worker = W::NAME,
+                        failures,
+                        retry_ms,
+                        error,
+                        "{} still stands still",
+                        W::NAME
+                    );
+                } else {
+                    tracing::warn!(
+                        worker = W::NAME,
+                        failures,
+                        retry_ms,
+                        error,
+                        "{} stands still and will try again",
+                        W::NAME
+                    );
+                }
+                told = error;
                 wait
             }
         };

@@ -29,27 +29,29 @@ pub(crate) struct Lies {
 pub(crate) async fn before(node: &url::Url, host: &str, lies: &Lies) -> Provider {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let app = Router::new()
-        .route("/", post(forward))
-        .with_state((node.clone(), lies.clone()));
+    let app = Router::new().route("/", post(forward)).with_state((
+        node.clone(),
+        lies.clone(),
+        reqwest::Client::new(),
+    ));
     tokio::spawn(async move { axum::serve(listener, app).await });
     Provider::new(&format!("http://{host}:{port}/")).unwrap()
 }
 
-type Shared = (url::Url, Lies);
+type Shared = (url::Url, Lies, reqwest::Client);
 
-async fn forward(State((node, lies)): State<Shared>, Json(asked): Json<Value>) -> Json<Value> {
+async fn forward(State(shared): State<Shared>, Json(asked): Json<Value>) -> Json<Value> {
     let Value::Array(batch) = asked else {
-        return Json(answer(&node, &lies, asked).await);
+        return Json(answer(&shared, asked).await);
     };
     let mut answers = Vec::new();
     for one in batch {
-        answers.push(answer(&node, &lies, one).await);
+        answers.push(answer(&shared, one).await);
     }
     Json(answers.into())
 }
 
-async fn answer(node: &url::Url, lies: &Lies, asked: Value) -> Value {
+async fn answer((node, lies, client): &Shared, asked: Value) -> Value {
     lies.asked.fetch_add(1, Ordering::SeqCst);
     let method = asked["method"].as_str().unwrap_or_default().to_owned();
     let refused = |code: i64, message: &str| {
@@ -65,7 +67,6 @@ async fn answer(node: &url::Url, lies: &Lies, asked: Value) -> Value {
             return refused(-32000, "missing trie node");
         }
     }
-    let client = reqwest::Client::new();
     let answer = client.post(node.clone()).json(&asked).send().await.unwrap();
     let mut answer: Value = answer.json().await.unwrap();
     let below = lies.logs_below.load(Ordering::SeqCst);

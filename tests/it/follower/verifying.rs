@@ -213,7 +213,7 @@ async fn dropped_at_any_await_the_verifier_is_healed_by_the_next() {
     lies.logs_below.store(12, Ordering::SeqCst);
     let pruned = liar::before(bench.node.url(), "localhost", &lies).await;
     let deployment = bench.followed_on(pruned.clone(), &following).await;
-    for polls in 0..200 {
+    for polls in (0..120).step_by(3) {
         let providers = vec![pruned.clone(), bench.provider()];
         let mut verifier = bench.verifier(providers, &following, deployment);
         poll_only(polls, verifier.tick()).await;

@@ -49,7 +49,7 @@ pub(crate) struct Bench {
     pub(crate) id: DeploymentId,
     pub(crate) catalog: watch::Sender<Arc<Catalog>>,
     following: Following,
-    _database: Database,
+    database: Database,
 }
 
 /// A job as its rows have it.
@@ -96,7 +96,7 @@ impl Bench {
             id,
             catalog: watch::Sender::new(Arc::new(Catalog::empty())),
             following,
-            _database: database,
+            database,
         }
     }
 
@@ -115,6 +115,11 @@ impl Bench {
         );
         let catalog = Catalog::parse(text.as_bytes()).unwrap();
         self.catalog.send_replace(Arc::new(catalog));
+    }
+
+    /// The database's URL, as its owner.
+    pub(crate) fn url(&self) -> &str {
+        &self.database.url
     }
 
     /// A verifier that asks these providers, and the contracts for what they count.
