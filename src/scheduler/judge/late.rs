@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
+
 use super::Judge;
-use super::intake::Touched;
+use crate::ids::AgreementId;
 use crate::keeper::{ContractCalls, DECODER};
 use crate::ledger::judging::{self, Horizons, Logged};
-use crate::ledger::{self, late_blocks, parked};
+use crate::ledger::{self, late_blocks, parked, standings, subjects};
 use crate::scheduler::Error;
 use crate::worker::Progress;
 
@@ -14,6 +16,13 @@ const BATCH: i64 = 50;
 pub(super) struct Late {
     pub(super) numbers: Vec<u64>,
     pub(super) logs: Vec<Logged>,
+}
+
+/// The agreements that late logs are about.
+#[derive(Debug, Default)]
+pub(super) struct LateAgreements {
+    fulfilled: BTreeSet<AgreementId>,
+    about: BTreeSet<AgreementId>,
 }
 
 impl Late {
@@ -40,19 +49,46 @@ impl<C: ContractCalls> Judge<C> {
         Ok(Late { numbers, logs })
     }
 
-    /// Takes late logs in; those that were parked and can be read now are parked no longer.
-    pub(super) async fn take_in_late(&self, late: &Late) -> Result<Touched, Error> {
+    /// Takes late logs in, before others, and answers the agreements that they are about. Those that were parked and can be read
+    /// now are parked no longer.
+    pub(super) async fn take_in_late(&self, late: &Late) -> Result<LateAgreements, Error> {
         if late.logs.is_empty() {
-            return Ok(Touched::default());
+            return Ok(LateAgreements::default());
         }
-        let touched = self.take_in(&late.logs).await?;
+        let intake = self.take_in(&late.logs).await?;
         let (_, unreadable) = self.decode(&late.logs);
+        let ids: Vec<i64> = late.logs.iter().map(|logged| logged.id).collect();
         let is_readable = |id: &i64| unreadable.iter().all(|(log, _)| log != id);
-        let ids = late.logs.iter().map(|logged| logged.id);
-        let readable: Vec<i64> = ids.filter(is_readable).collect();
-        let mut connection = self.ledger.acquire().await?;
-        parked::close_logs(&mut connection, self.deployment_id, &readable).await?;
-        Ok(touched)
+        let readable: Vec<i64> = ids.iter().copied().filter(is_readable).collect();
+
+        let mut transaction = self.ledger.begin().await?;
+        let id = self.deployment_id;
+        parked::close_logs(&mut transaction, id, &readable).await?;
+        // A late log may be the one that says of which agreement a condition is whose other logs came long before.
+        let others = subjects::list_of_same_conditions(&mut transaction, id, &ids).await?;
+        let linked = subjects::link_conditions(&mut transaction, id, &others).await?;
+        ledger::commit(transaction).await?;
+        let mut about: BTreeSet<_> = intake.agreements().collect();
+        about.extend(linked.into_iter().map(|(agreement, _)| agreement));
+        Ok(LateAgreements {
+            fulfilled: intake.fulfilled,
+            about,
+        })
+    }
+
+    /// Those of the agreements that have to be looked at: with a compute event among the late logs, or with a job.
+    pub(super) async fn late_agreements(
+        &self,
+        late: LateAgreements,
+    ) -> Result<BTreeSet<AgreementId>, Error> {
+        let mut agreements = late.fulfilled;
+        let others: Vec<_> = late.about.difference(&agreements).copied().collect();
+        if !others.is_empty() {
+            let mut connection = self.ledger.acquire().await?;
+            let id = self.deployment_id;
+            agreements.extend(standings::list_with_jobs(&mut connection, id, &others).await?);
+        }
+        Ok(agreements)
     }
 
     /// This program's decoder is newer than the one that judged so far: what that one read is queued, and older judges stand
