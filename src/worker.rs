@@ -9,13 +9,14 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::Fault;
+use crate::meters::{self, Tick};
 
 /// What a tick says of the work that is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +115,12 @@ pub async fn run<W: Worker>(
     stop: CancellationToken,
 ) -> Result<(), Ended> {
     let (mut failures, mut retries, mut told) = (0, pace.retries(), String::new());
+    meters::expect_worker(W::NAME);
     while !stop.is_cancelled() {
-        let wait = match worker.tick().await {
+        let began = Instant::now();
+        let ticked = worker.tick().await;
+        meters::ticked(W::NAME, ending(&ticked), began.elapsed());
+        let wait = match ticked {
             Ok(Progress::More) => {
                 if recovered::<W>(&mut failures) {
                     retries = pace.retries();
@@ -137,28 +142,7 @@ pub async fn run<W: Worker>(
             Err(error) => {
                 failures += 1;
                 let wait = retries.next().unwrap_or(pace.longest_retry);
-                let (error, retry_ms) = (Chain(&error).to_string(), wait.as_millis());
-                // Said once; the same again is for whoever looks closer.
-                if error == told && failures > 1 {
-                    tracing::debug!(
-                        worker = W::NAME,
-                        failures,
-                        retry_ms,
-                        error,
-                        "{} still stands still",
-                        W::NAME
-                    );
-                } else {
-                    tracing::warn!(
-                        worker = W::NAME,
-                        failures,
-                        retry_ms,
-                        error,
-                        "{} stands still and will try again",
-                        W::NAME
-                    );
-                }
-                told = error;
+                tell::<W>(Chain(&error).to_string(), &mut told, failures, wait);
                 wait
             }
         };
@@ -169,6 +153,38 @@ pub async fn run<W: Worker>(
         }
     }
     Ok(())
+}
+
+fn ending<E: TickError>(ticked: &Result<Progress, E>) -> Tick {
+    match ticked {
+        Ok(Progress::Idle) => Tick::Idle,
+        Ok(Progress::More) => Tick::More,
+        Err(error) if error.fault() == Fault::Fatal => Tick::Ended,
+        Err(_) => Tick::Failed,
+    }
+}
+
+/// Tells of a failure once: the same again in a row is for whoever looks closer.
+fn tell<W: Worker>(error: String, told: &mut String, failures: u32, wait: Duration) {
+    let (worker, retry_ms) = (W::NAME, wait.as_millis());
+    if failures > 1 && error == *told {
+        tracing::debug!(
+            worker,
+            failures,
+            retry_ms,
+            error,
+            "{worker} still stands still"
+        );
+    } else {
+        tracing::warn!(
+            worker,
+            failures,
+            retry_ms,
+            error,
+            "{worker} stands still and will try again"
+        );
+    }
+    *told = error;
 }
 
 /// Ends a row of failures; answers whether there was one.
