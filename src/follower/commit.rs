@@ -44,6 +44,7 @@ impl Follower {
             committed => committed,
         }?;
         if !committed {
+            self.history = None;
             return Ok(Progress::Idle);
         }
         tracing::debug!(

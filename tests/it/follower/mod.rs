@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes};
 use serde_json::{Value, json};
-use tidewatch::chain::Provider;
+use tidewatch::chain::Providers;
 use tidewatch::fault::Fault;
 use tidewatch::follower::{ActAt, Error, Follower, Following, IrreversibleAt};
 use tidewatch::ids::DeploymentId;
@@ -84,8 +84,8 @@ impl Bench {
         }
     }
 
-    fn provider(&self) -> Provider {
-        Provider::new(self.node.url().as_str()).unwrap()
+    fn provider(&self) -> Providers {
+        Providers::new([self.node.url().as_str()]).unwrap()
     }
 
     fn follower(&self, following: &Following) -> Follower {
