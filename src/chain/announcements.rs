@@ -1,5 +1,6 @@
 //! Announcements of new blocks over WebSockets. They are for speed alone: whoever is woken looks for himself.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bloom, U64};
@@ -96,6 +97,7 @@ impl Providers {
             Ok(subscription) => subscription,
             Err(error) => return (0, crate::worker::Chain(&error).to_string()),
         };
+        let _listening = Listening::begin(&self.0.listening);
         let (mut announcements, mut newest) = (0, 0);
         loop {
             match timeout(SILENCE, subscription.recv()).await {
@@ -117,7 +119,7 @@ impl Providers {
                     return (announcements, error.to_string());
                 }
                 Err(_) => {
-                    let head = provider.condition().head.map_or(0, |head| head.number);
+                    let head = self.best_head();
                     if head > newest {
                         socket.forget().await;
                         return (
@@ -128,6 +130,22 @@ impl Providers {
                 }
             }
         }
+    }
+}
+
+/// Counts a subscription as long as it is believed to live.
+struct Listening<'a>(&'a AtomicUsize);
+
+impl<'a> Listening<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -142,7 +160,7 @@ impl WebSocket {
                 .ok_or_else(alloy::transports::TransportErrorKind::pubsub_unavailable)?;
             frontend.get_subscription(id).await
         };
-        match timeout(super::http::ANSWER_TIMEOUT, subscribing).await {
+        match timeout(self.timeout, subscribing).await {
             Ok(Ok(subscription)) => Ok(subscription),
             Ok(Err(error)) => {
                 self.forget().await;

@@ -70,6 +70,12 @@ impl Condition {
         self.pace.answered();
     }
 
+    /// An answer was not waited for any longer.
+    pub(super) fn given_up(&mut self, after: Duration) {
+        let seconds = after.as_secs_f64();
+        self.latency = Some(self.latency.map_or(seconds, |mean| mean.max(seconds)));
+    }
+
     pub(super) fn refused(&mut self, refusal: Refusal, now: Instant) {
         *self.refusals.entry(refusal.as_str()).or_default() += 1;
         self.pace.refused(refusal, now);

@@ -9,8 +9,6 @@ use super::rpc::{Answers, Call, body};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait for an answer, its body included: hosted providers cut expensive requests off at 10 to 30 seconds.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer that is read. The receipts of the fullest blocks take less; a range that needs more is asked for in parts.
 pub(super) const LARGEST_ANSWER: usize = 32 << 20;
 
@@ -22,10 +20,10 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(provider: &str, url: Url) -> Result<Self, Error> {
+    pub(super) fn new(provider: &str, url: Url, timeout: Duration) -> Result<Self, Error> {
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
+            .timeout(timeout)
             .tcp_nodelay(true)
             .build()
             .map_err(|source| Error::Client {

@@ -10,8 +10,8 @@ use super::refusal::Refusal;
 const FREE: u32 = 20;
 /// First wait after more refusals than that, or after a failed connection; doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// Longest wait that is decided here.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Longest wait that is decided here: how late it may be noticed that a node is back.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait that a provider may ask for with Retry-After: a day's quota that is used up is looked at again all the same.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 /// First distance between two questions after a rate limit: 20 a second, what the smallest hosted plans allow.

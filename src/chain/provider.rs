@@ -13,6 +13,8 @@ use super::rpc::{Answers, Call};
 use super::websocket::WebSocket;
 use crate::ids::BlockRef;
 
+/// Longest wait for an answer, its body included: hosted providers cut expensive requests off at 10 to 30 seconds.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for a provider's next slot inside a question; a longer one is the caller's to spend.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 
@@ -65,6 +67,14 @@ impl Provider {
     /// # Errors
     /// [`Error::Url`] and [`Error::Client`], both fatal; neither repeats the URL.
     pub fn new(url: &str) -> Result<Self, Error> {
+        Self::with_timeout(url, ANSWER_TIMEOUT)
+    }
+
+    /// A provider whose answers are waited for so long, their bodies included.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_timeout(url: &str, timeout: Duration) -> Result<Self, Error> {
         let bad = |problem| Error::Url { problem };
         let url = Url::parse(url).map_err(|_| bad("it cannot be parsed"))?;
         let host = url.host().ok_or_else(|| bad("it names no host"))?;
@@ -74,8 +84,8 @@ impl Provider {
         };
         let operator = operator(&host);
         let transport = match url.scheme() {
-            "http" | "https" => Transport::Http(Http::new(&name, url)?),
-            "ws" | "wss" => Transport::WebSocket(WebSocket::new(url)),
+            "http" | "https" => Transport::Http(Http::new(&name, url, timeout)?),
+            "ws" | "wss" => Transport::WebSocket(WebSocket::new(url, timeout)),
             _ => return Err(bad("its scheme is none of http, https, ws, wss")),
         };
         Ok(Self(Arc::new(Inner {
@@ -176,13 +186,13 @@ impl Provider {
         if !wait.is_zero() {
             sleep(wait).await;
         }
-        let _asking = Asking::begin(self);
-        let begin = Instant::now();
+        let mut asking = Asking::begin(self);
         let outcome = match &self.0.transport {
             Transport::Http(http) => http.send(self.name(), calls).await,
             Transport::WebSocket(socket) => socket.send(self.name(), calls).await,
         };
-        self.learn(calls, &outcome, begin);
+        asking.is_done = true;
+        self.learn(calls, &outcome, asking.begin);
         outcome
     }
 
@@ -205,7 +215,7 @@ impl Provider {
         match outcome {
             Ok(answers) => {
                 let mut refusals: Vec<_> =
-                    answers.refusals().map(|error| error.refusal()).collect();
+                    answers.refusals().map(|error| of_call(&error)).collect();
                 refusals.dedup();
                 if refusals.iter().all(|refusal| refusal.is_an_answer()) {
                     condition.answered(now - begin);
@@ -262,21 +272,44 @@ impl Provider {
     }
 }
 
-/// Counts a request as long as it is under way, also when it is dropped.
-struct Asking<'a>(&'a Provider);
+/// A request that is under way. One that is dropped unanswered was slow, or nobody would have gone on without it.
+struct Asking<'a> {
+    provider: &'a Provider,
+    begin: Instant,
+    is_done: bool,
+}
 
 impl<'a> Asking<'a> {
     fn begin(provider: &'a Provider) -> Self {
         let mut condition = provider.condition();
         condition.in_flight += 1;
         condition.calls += 1;
-        Self(provider)
+        Self {
+            provider,
+            begin: Instant::now(),
+            is_done: false,
+        }
     }
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.0.condition().in_flight -= 1;
+        let mut condition = self.provider.condition();
+        condition.in_flight -= 1;
+        if !self.is_done {
+            condition.given_up(self.begin.elapsed());
+        }
+    }
+}
+
+/// What the refusal of one call says. A block or a tag that is refused in unknown words is one that the provider does not know.
+fn of_call(error: &Error) -> Refusal {
+    match error {
+        Error::Refused {
+            method: "eth_getBlockByNumber" | "eth_getBlockByHash",
+            ..
+        } if error.refusal() == Refusal::Unknown => Refusal::Lagging,
+        error => error.refusal(),
     }
 }
 

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct Pool {
     providers: Vec<Provider>,
     expected: Mutex<Option<ChainIdentity>>,
     pub(super) announced: watch::Sender<Option<Announced>>,
+    /// Subscriptions that live.
+    pub(super) listening: AtomicUsize,
 }
 
 /// What tells one chain from another.
@@ -68,6 +71,7 @@ impl From<Vec<Provider>> for Providers {
             providers,
             expected: Mutex::default(),
             announced: watch::Sender::new(None),
+            listening: AtomicUsize::new(0),
         }))
     }
 }
@@ -148,6 +152,20 @@ impl Providers {
         } else {
             provider.condition().welcome();
         }
+    }
+
+    /// Whether some provider announces its blocks, as far as is known.
+    pub fn is_listening(&self) -> bool {
+        self.0.listening.load(Ordering::Relaxed) > 0
+    }
+
+    /// The highest block that any provider has named.
+    pub(super) fn best_head(&self) -> u64 {
+        let heads = self
+            .list()
+            .iter()
+            .filter_map(|provider| provider.condition().head);
+        heads.map(|head| head.number).max().unwrap_or(0)
     }
 
     /// The newest block that was announced, by whichever provider.

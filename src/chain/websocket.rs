@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::error::Error;
-use super::http::{ANSWER_TIMEOUT, LARGEST_ANSWER};
+use super::http::LARGEST_ANSWER;
 use super::rpc::{Answers, Call};
 
 /// Longest wait for a connection, its handshake included.
@@ -20,13 +20,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct WebSocket {
     url: Url,
+    pub(super) timeout: Duration,
     client: Mutex<Option<RpcClient>>,
 }
 
 impl WebSocket {
-    pub(super) fn new(url: Url) -> Self {
+    pub(super) fn new(url: Url, timeout: Duration) -> Self {
         Self {
             url,
+            timeout,
             client: Mutex::default(),
         }
     }
@@ -69,7 +71,7 @@ impl WebSocket {
                 answer.map_err(|error| Error::of(provider, call.method, error))
             }
         });
-        let heard = match timeout(ANSWER_TIMEOUT, join_all(asking)).await {
+        let heard = match timeout(self.timeout, join_all(asking)).await {
             Ok(heard) => heard,
             Err(elapsed) => {
                 self.forget().await;

@@ -159,15 +159,42 @@ impl Provider {
         let to_ask: Vec<usize> = (0..found.len())
             .filter(|place| matches!(found[*place], Found::ToAsk))
             .collect();
-        let calls: Vec<_> = to_ask
-            .iter()
-            .map(|place| Receipts::call(blocks[*place].header.at.hash))
-            .collect();
-        let answers = self.ask(&calls).await?;
-        for (answer, place) in to_ask.into_iter().enumerate() {
-            found[place] = self.receipts_in(&answers, answer, &blocks[place].header, addresses)?;
-        }
+        self.ask_receipts(addresses, blocks, &to_ask, &mut found)
+            .await?;
         Ok(found)
+    }
+
+    /// Asks for the receipts of some of the blocks: at once, and one by one if that is too much.
+    async fn ask_receipts(
+        &self,
+        addresses: &[Address],
+        blocks: &[SealedHeader],
+        to_ask: &[usize],
+        found: &mut [Found],
+    ) -> Result<(), Error> {
+        let call = |place: &usize| Receipts::call(blocks[*place].header.at.hash);
+        let calls: Vec<_> = to_ask.iter().map(call).collect();
+        match self.ask(&calls).await {
+            Ok(answers) => {
+                for (answer, place) in to_ask.iter().enumerate() {
+                    let header = &blocks[*place].header;
+                    found[*place] = self.receipts_in(&answers, answer, header, addresses)?;
+                }
+            }
+            Err(error) if error.asks_for_less() => {
+                for place in to_ask {
+                    found[*place] = match self.ask_one(call(place)).await {
+                        Ok(answers) => {
+                            self.receipts_in(&answers, 0, &blocks[*place].header, addresses)?
+                        }
+                        Err(error) if error.asks_for_less() => Found::NotServed,
+                        Err(error) => return Err(error),
+                    };
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     fn receipts_in(
@@ -184,6 +211,8 @@ impl Provider {
                 self.condition().abilities.asked_for_receipts(false);
                 return Ok(Found::NotServed);
             }
+            // Too many of them, or words that nobody knows: the logs can be read in other ways.
+            Err(error) if error.asks_for_less() => return Ok(Found::NotServed),
             Err(error) => return Err(error),
         };
         self.condition().abilities.asked_for_receipts(true);

@@ -65,7 +65,7 @@ impl Follower {
         if hint.is_some() || rest.position != cursor.position || now - rest.since > FULL_LOOK {
             return Ok(Some(hint.unwrap_or_default()));
         }
-        if announced.is_some() && now - rest.asked < ANNOUNCED_LOOK {
+        if self.providers.is_listening() && now - rest.asked < ANNOUNCED_LOOK {
             return Ok(None);
         }
         rest.asked = now;

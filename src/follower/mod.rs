@@ -8,6 +8,7 @@
 //! - `plan.rs`: what to do next, decided without I/O; its tests, with properties, in `plan_tests.rs`;
 //! - `looking.rs`: when to look at the chain, and what a look shows;
 //! - `history.rs`: several ranges of history under way at once, handed out in order; `stretch.rs`: their way into the ledger;
+//! - `window.rs`: blocks that can still change, and their way into the ledger;
 //! - `read.rs`: what was read, in the form in which the ledger records it;
 //! - `worker.rs`: the tick: look, decide, read;
 //! - `commit.rs`: what was read goes into the ledger;
@@ -42,6 +43,7 @@ mod plan;
 mod read;
 mod reorganisation;
 mod stretch;
+mod window;
 mod worker;
 
 pub use error::Error;

@@ -80,7 +80,7 @@ impl Follower {
         };
         let to = read.to;
         let progress = self
-            .apply(opened, cursor.position, known.clone(), &seen, Some(read))
+            .apply(opened, cursor.position, known.clone(), &seen, read)
             .await?;
         if let Some(stretch) = &mut self.history {
             stretch.position.recorded = to;

@@ -3,8 +3,8 @@ use super::following::Following;
 use super::identity::{self, Opened};
 use super::looking::Rest;
 use super::plan::{self, Known, Seen, Step};
-use super::read::Batch;
 use super::stretch::Stretch;
+use super::window::Looked;
 use crate::chain::{self, Provider, Providers};
 use crate::ids::DeploymentId;
 use crate::ledger::cursors::{Cursor, Horizons};
@@ -127,19 +127,12 @@ impl Follower {
                     .map(|progress| progress.unwrap_or(Progress::Idle))
             }
             Step::ReadWindow { to } => {
-                let other = self.providers.other_than(&provider).await;
-                let (addresses, recorded) = (&self.following.addresses, known.recorded);
-                let blocks = provider
-                    .window(
-                        addresses,
-                        recorded,
-                        to - recorded.number,
-                        look.ahead,
-                        other.as_ref(),
-                    )
-                    .await?;
-                let read = Batch::window(blocks);
-                self.apply(&opened, cursor.position, known, &seen, read)
+                let looked = Looked {
+                    provider,
+                    seen,
+                    ahead: look.ahead,
+                };
+                self.read_window(&opened, cursor.position, known, looked, to)
                     .await
             }
             Step::FindFork => self.find_fork(&provider, cursor.position, known).await,
@@ -238,7 +231,7 @@ impl Follower {
     }
 
     /// Once the start block is irreversible its hash is part of the deployment's identity.
-    async fn fix_start(
+    pub(super) async fn fix_start(
         &mut self,
         provider: &Provider,
         opened: &Opened,
