@@ -20,7 +20,7 @@ use crate::follower::{self, ActAt, Follower, Following, Verifier};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
 use crate::ledger::schema::schema_version;
-use crate::ledger::{Ledger, Reader, deployments, listen};
+use crate::ledger::{Ledger, Reader, deployments, listen, upgrades};
 use crate::operator::{self, Operator};
 use crate::scheduler::{
     Collector, Dispatcher, DispatcherSettings, Judge, Observer, Reaper, ReaperSettings, Resolver,
@@ -213,6 +213,10 @@ impl Service {
                 .spawn_worker(follower, SOON, Wake::default());
         }
         if self.has(Role::Judge) {
+            let mut connection = ledger.acquire().await?;
+            let listed = &keeper.implementations;
+            upgrades::note_listed(&mut connection, deployment, listed).await?;
+            drop(connection);
             let catalog: watch::Receiver<Arc<Catalog>> = self.catalog.receiver();
             let judge = Judge::new(
                 ledger.clone(),

@@ -10,6 +10,9 @@
 //! events a second, and what is judged at the head is a set of one. Only jobs that exist and move are handled one by one, under
 //! their lock.
 //!
+//! After a followed proxy was given code that nobody vouches for, genuine addresses may say anything: what was said since is judged
+//! once an operator released it (`hold.rs`).
+//!
 //! Logs that come late, below the cursor (`late.rs`: mended history, or an older decoder's), are taken in beside the next ones.
 //!
 //! Judging is level-triggered: a verdict is made anew from all events whenever one of them appears, is orphaned, or something
@@ -20,6 +23,7 @@
 
 mod gathering;
 mod hearing;
+mod hold;
 mod intake;
 mod late;
 mod moving;
@@ -39,6 +43,7 @@ use crate::admission::Horizon;
 use crate::ids::{AgreementId, BlockRef, DeploymentId};
 use crate::keeper::{ContractCalls, DECODER, Deployment};
 use crate::ledger::judging::{self, Horizons, Logged};
+use crate::ledger::upgrades::{self, Upgrade};
 use crate::ledger::{self, Ledger, judge_queue, late_blocks, policies, standings};
 use crate::worker::{Progress, Worker};
 use crate::workflows::Catalog;
@@ -150,6 +155,16 @@ impl<C: ContractCalls> Judge<C> {
         Ok((logs, to))
     }
 
+    /// Upgrades up to the tick's end that hold admission back; nothing is asked when nothing is judged.
+    async fn held(&self, docket: &Docket, is_idle: bool) -> Result<Vec<Upgrade>, Error> {
+        if is_idle {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.ledger.acquire().await?;
+        let up_to = docket.to.number;
+        Ok(upgrades::list_held(&mut connection, self.deployment_id, up_to).await?)
+    }
+
     /// The agreements that a tick has to look at: those that are due, and those among the logs' that have a job or get one.
     async fn agreements(
         &self,
@@ -211,9 +226,11 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
         let mut agreements = self.agreements(&docket, &intake).await?;
         agreements.extend(self.late_agreements(late).await?);
         let matters = self.gather(agreements, &intake, &docket).await?;
-        let (this, horizon, by) = (&*self, docket.horizon(), &catalog);
+        let held = self.held(&docket, matters.is_empty()).await?;
+        let (this, horizon) = (&*self, docket.horizon());
+        let (by, held) = (&catalog, held.as_slice());
         let hearings: Vec<_> = stream::iter(matters)
-            .map(|matter| this.hear(matter, horizon, by))
+            .map(|matter| this.hear(matter, horizon, by, held))
             .buffered(SIDE_BY_SIDE)
             .collect()
             .await;
