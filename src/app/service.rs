@@ -208,7 +208,8 @@ impl Service {
             );
             self.supervisor
                 .spawn_worker(verifier, VERIFYING, self.wakes.verifier.clone());
-            let follower = Follower::new(ledger.clone(), providers.clone(), following);
+            let follower =
+                Follower::new(ledger.clone(), providers.clone(), following).requiring(chain.quorum);
             let wake = Wake::default();
             self.supervisor.spawn_worker(follower, SOON, wake.clone());
             let (announcing, stop) = (providers.clone(), self.supervisor.stop());

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use anyhow::{Context, bail};
 
 use super::opening::say;
@@ -139,12 +141,7 @@ async fn check_chain(
         }
         report.add(&format!("provider {name}"), found)?;
     }
-    let mut hosts: Vec<_> = answering
-        .iter()
-        .filter_map(|provider| provider.name().split(':').next())
-        .collect();
-    hosts.sort_unstable();
-    hosts.dedup();
+    let hosts: BTreeSet<&str> = answering.iter().map(Provider::operator).collect();
     let quorum = chain.quorum;
     let reached = match hosts.len() {
         hosts if hosts >= quorum => Ok(format!("{hosts} hosts are well, {quorum} must agree")),
