@@ -5,6 +5,7 @@
 //! - `config/`: flags, environment and `.env` → a checked configuration;
 //! - `lifecycle.rs`: starting and ending the workers of one process; `telemetry.rs`: logging;
 //! - `service.rs`: which workers a role means, and who wakes whom;
+//! - `agent.rs`: the agent's key, node and limits;
 //! - `calls.rs`: the port through which facts are read from the chain;
 //! - `catalog.rs`: the publisher's file, read again when it changes;
 //! - `stage.rs`: the programs inside a job's pods;
@@ -14,6 +15,7 @@
 //! Errors end here: `anyhow` is used in this module alone, and an error is printed once, as one sentence on standard error.
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.
 
+mod agent;
 pub mod anvil;
 mod calls;
 mod catalog;

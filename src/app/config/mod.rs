@@ -7,12 +7,14 @@
 //! Layout:
 //! - `options.rs`: flags and their variables as clap sees them;
 //! - `source.rs`: looking a value up, with its `…_FILE` twin, and collecting faults;
-//! - `service.rs`: what `run` needs, role by role.
+//! - `service.rs`: what `run` needs, role by role; `agent.rs`: the agent's part of it.
 
+mod agent;
 mod options;
 mod service;
 mod source;
 
+pub use agent::AgentConfig;
 pub use options::ServiceOptions;
 pub use service::{ApiConfig, ChainConfig, EngineConfig, Role, ServiceConfig};
 pub use source::{Environment, Faults, Secret};

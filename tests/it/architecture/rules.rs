@@ -1,7 +1,7 @@
 use std::path::Path;
 
 /// What of this crate each module may name, beside itself. `module::Item` allows that item only.
-const MODULES: [(&str, &[&str]); 18] = [
+const MODULES: [(&str, &[&str]); 20] = [
     ("ids", &[]),
     ("fault", &[]),
     ("clock", &[]),
@@ -9,6 +9,10 @@ const MODULES: [(&str, &[&str]); 18] = [
     ("jobs", &["ids"]),
     ("admission", &["ids", "jobs", KEEPER]),
     ("workflows", &["ids", "jobs", "admission", KEEPER]),
+    (
+        "preflight",
+        &["ids", "jobs", "admission", "workflows", KEEPER],
+    ),
     ("engine", &["ids", "fault", "jobs", "workflows"]),
     ("chain", &["ids", "fault", "clock", "worker"]),
     ("keeper", &["ids", "fault", "clock", "worker", "chain"]),
@@ -62,6 +66,22 @@ const MODULES: [(&str, &[&str]); 18] = [
             "ledger",
             HEADER,
             RAW_LOG,
+        ],
+    ),
+    (
+        "agent",
+        &[
+            "ids",
+            "fault",
+            "clock",
+            "worker",
+            "jobs",
+            "admission",
+            "workflows",
+            "preflight",
+            "chain",
+            "keeper",
+            "ledger",
         ],
     ),
     (
@@ -134,6 +154,7 @@ const CRATES: [(&[&str], &[&str]); 11] = [
 
 const NODE: &[&str] = &[
     "src/chain",
+    "src/agent",
     "src/app",
     "src/keeper/deploy",
     "src/keeper/purchase",
@@ -141,7 +162,7 @@ const NODE: &[&str] = &[
 ];
 
 /// The modules that decide and do nothing, and what would be doing something.
-const PURE: [&str; 3] = ["jobs", "admission", "workflows"];
+const PURE: [&str; 4] = ["jobs", "admission", "workflows", "preflight"];
 const DOING: [&[&str]; 9] = [
     &["tokio"],
     &["tokio_util"],

@@ -48,7 +48,7 @@ pub(crate) struct Bench {
     pub(crate) follower: Follower,
     pub(crate) id: DeploymentId,
     pub(crate) catalog: watch::Sender<Arc<Catalog>>,
-    _database: Database,
+    pub(crate) database: Database,
 }
 
 /// A job as its rows have it.
@@ -89,7 +89,7 @@ impl Bench {
             follower,
             id,
             catalog: watch::Sender::new(Arc::new(Catalog::empty())),
-            _database: database,
+            database,
         }
     }
 
