@@ -99,7 +99,7 @@ CREATE TABLE agent_nonces (
     account      address20 NOT NULL,
     nonce        bigint NOT NULL CHECK (nonce >= 0),
     act_id       bigint NOT NULL REFERENCES agent_acts,
-    state        text NOT NULL DEFAULT 'held' CHECK (state IN ('held', 'used', 'lost')),
+    state        text NOT NULL DEFAULT 'held' CHECK (state IN ('held', 'filling', 'used', 'lost')),
     taken_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (chain_id, genesis_hash, account, nonce)
 );
@@ -111,7 +111,7 @@ COMMENT ON COLUMN agent_nonces.genesis_hash IS 'Hash of block 0.';
 COMMENT ON COLUMN agent_nonces.account IS 'The key''s address.';
 COMMENT ON COLUMN agent_nonces.nonce IS 'The nonce.';
 COMMENT ON COLUMN agent_nonces.act_id IS 'The act it was taken for.';
-COMMENT ON COLUMN agent_nonces.state IS 'held: until it is known who used it. used: by a transaction of ours, irreversibly. lost: by somebody else with the same key, irreversibly.';
+COMMENT ON COLUMN agent_nonces.state IS 'held: until it is known who used it. filling: a gap before the act''s own nonce, filled by a transfer of nothing. used: by a transaction of ours, irreversibly. lost: by somebody else with the same key, irreversibly.';
 COMMENT ON COLUMN agent_nonces.taken_at IS 'When it was taken.';
 
 CREATE TABLE agent_transactions (

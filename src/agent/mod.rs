@@ -14,7 +14,8 @@
 //! - `hearing.rs`, `facts.rs`: may this agreement be answered; `releasing.rs`: may this escrow pay; `ruling.rs`: what came out;
 //! - `sending.rs`: nonce, signature, record, send; `pursuing.rs`: what became of a transaction; `confirming.rs`: until it is
 //!   irreversible;
-//! - `node.rs`: the questions a node is asked; `fees.rs`, `nonce.rs`, `signing.rs`: the small decisions.
+//! - `gaps.rs`: nonces that somebody else left unused;
+//! - `node.rs`, `whereabouts.rs`: the questions a node is asked; `fees.rs`, `nonce.rs`, `signing.rs`: the small decisions.
 //!
 //! Invariants:
 //! - an act is a row, unique by deployment, kind and agreement; whoever works on it holds its lease and names its token;
@@ -35,6 +36,7 @@ mod discovery;
 mod error;
 mod facts;
 mod fees;
+mod gaps;
 mod hearing;
 mod node;
 mod nonce;
@@ -44,10 +46,12 @@ mod ruling;
 mod sending;
 mod signing;
 mod view;
+mod whereabouts;
 mod worker;
 
 pub use error::Error;
 pub use node::Node;
+pub use whereabouts::Whereabouts;
 pub use worker::{Agent, Settings, Works};
 
 pub use crate::ledger::agent::acts::Kind;

@@ -225,7 +225,11 @@ impl Node {
         }
     }
 
-    async fn ask<T: Answer>(&self, method: &'static str, parameters: Value) -> Result<T, Error> {
+    pub(super) async fn ask<T: Answer>(
+        &self,
+        method: &'static str,
+        parameters: Value,
+    ) -> Result<T, Error> {
         self.first(method, parameters)
             .await
             .map_err(|(node, error)| told(&node, method, &error))
@@ -249,7 +253,10 @@ impl Node {
 }
 
 /// What a node's answer can be read as.
-trait Answer: DeserializeOwned + std::fmt::Debug + Send + Sync + Unpin + 'static {}
+pub(super) trait Answer:
+    DeserializeOwned + std::fmt::Debug + Send + Sync + Unpin + 'static
+{
+}
 
 impl<T: DeserializeOwned + std::fmt::Debug + Send + Sync + Unpin + 'static> Answer for T {}
 

@@ -71,6 +71,7 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         let Some((newest, age)) = signed.last() else {
             return Ok(());
         };
+        self.fill_gap(act, nonce, &reading, *age).await?;
         let is_next = reading.latest_count >= nonce;
         match self.wish(act, view).await? {
             Wish::Keep(call) if newest.purpose == Purpose::Act => {

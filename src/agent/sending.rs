@@ -14,7 +14,7 @@ use super::{Agent, Error, Kind, nonce, releasing};
 use crate::keeper::{Call, ContractCalls};
 use crate::ledger::agent::acts::{self, Act, Change, DoneBy, Judgement, State};
 use crate::ledger::agent::{accounts, nonces, transactions};
-use crate::ledger::{self, policies};
+use crate::ledger::{self, Transaction, policies};
 use crate::workflows::Catalog;
 
 /// Room above a node's estimate of gas, in percent: what a call takes can grow a little until it is mined.
@@ -110,7 +110,8 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         Ok(())
     }
 
-    /// Whether a call can be paid for now, and by what offer; else why not.
+    /// By what offer a call can be mined now; else why not. Whether there is money and gas for it is asked later, under the
+    /// account's lock.
     async fn afford(
         &self,
         call: &Call,
@@ -125,13 +126,13 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             );
             return Ok(Err((code::FEE_TOO_HIGH, detail)));
         };
-        // The balance first: an account without money makes some nodes refuse even to estimate.
         let reading = self.node.reading(account).await?;
-        let mut connection = self.ledger.acquire().await?;
-        accounts::record(&mut connection, &self.account, &reading).await?;
-        let reserved = transactions::reserved(&mut connection, &self.account).await?;
-        let spent = transactions::gas_of_day(&mut connection, &self.account).await?;
-        drop(connection);
+        accounts::record(&mut *self.ledger.acquire().await?, &self.account, &reading).await?;
+        if reading.balance.is_zero() {
+            // some nodes refuse even to estimate for it
+            let detail = format!("The agent's account {account} has nothing.");
+            return Ok(Err((code::PURSE_EMPTY, detail)));
+        }
         let gas = match self.node.try_call(account, call).await? {
             Trial::Gas(gas) => gas.saturating_add(gas.saturating_mul(GAS_ROOM) / 100),
             Trial::Reverts(reason) => {
@@ -141,27 +142,41 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
                 return Ok(Err((code::REVERTS, detail)));
             }
         };
-        let cost = U256::from(gas).saturating_mul(U256::from(fee.max));
-        if reading.balance < cost.saturating_add(reserved) {
-            let detail = format!(
-                "The agent's account {account} has {} wei, and needs {cost} beside {reserved} for what is under way.",
-                reading.balance
-            );
-            return Ok(Err((code::PURSE_EMPTY, detail)));
-        }
-        if spent.saturating_add(gas) > self.settings.daily_gas {
-            let detail = format!(
-                "{spent} gas was spent in 24 hours; {gas} more would exceed the limit of {}.",
-                self.settings.daily_gas
-            );
-            return Ok(Err((code::DAILY_GAS, detail)));
-        }
         Ok(Ok(Affordable {
             gas,
             fee,
             market,
             reading,
         }))
+    }
+
+    /// Whether the purse and the day's gas suffice, with everything that is under way counted.
+    async fn limits(
+        &self,
+        transaction: &mut Transaction,
+        affordable: &Affordable,
+    ) -> Result<Result<(), (&'static str, String)>, Error> {
+        let Affordable {
+            gas, fee, reading, ..
+        } = affordable;
+        let reserved = transactions::reserved(transaction, &self.account).await?;
+        let spent = transactions::gas_of_day(transaction, &self.account).await?;
+        let cost = U256::from(*gas).saturating_mul(U256::from(fee.max));
+        if reading.balance < cost.saturating_add(reserved) {
+            let detail = format!(
+                "The agent's account {} has {} wei, and needs {cost} beside {reserved} for what is under way.",
+                self.account.address, reading.balance
+            );
+            return Ok(Err((code::PURSE_EMPTY, detail)));
+        }
+        if spent.saturating_add(*gas) > self.settings.daily_gas {
+            let detail = format!(
+                "{spent} gas was spent in 24 hours; {gas} more would exceed the limit of {}.",
+                self.settings.daily_gas
+            );
+            return Ok(Err((code::DAILY_GAS, detail)));
+        }
+        Ok(Ok(()))
     }
 
     /// Takes a nonce, signs, and records both with the act's state in one transaction; then sends.
@@ -173,15 +188,22 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         catalog: &Catalog,
         affordable: Affordable,
     ) -> Result<(), Error> {
+        let mut transaction = self.ledger.begin().await?;
+        nonces::lock(&mut transaction, &self.account).await?;
+        acts::confirm(&mut transaction, act).await?;
+        if let Err((reason, detail)) = self.limits(&mut transaction, &affordable).await? {
+            drop(transaction);
+            let again = Duration::from_secs(5);
+            return self
+                .leave(act, State::Waiting, Some((reason, &detail)), again)
+                .await;
+        }
         let Affordable {
             gas,
             fee,
             market,
             reading,
         } = affordable;
-        let mut transaction = self.ledger.begin().await?;
-        nonces::lock(&mut transaction, &self.account).await?;
-        acts::confirm(&mut transaction, act).await?;
         let first = reading.latest_count.min(reading.pending_count);
         let taken = nonces::list_taken(&mut transaction, &self.account, first).await?;
         let nonce = nonce::next(&reading, &taken);

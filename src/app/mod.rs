@@ -8,6 +8,7 @@
 //! - `agent.rs`: the agent's key, node and limits;
 //! - `calls.rs`: the port through which facts are read from the chain;
 //! - `catalog.rs`: the publisher's file, read again when it changes;
+//! - `explanation/`: why an agreement or a transaction has its job, or none;
 //! - `stage.rs`: the programs inside a job's pods;
 //! - `packages.rs`, `anvil.rs`: npm packages by integrity, and the development chain, for the demo and the tests;
 //! - `demo/`: the whole story on real parts.
@@ -23,6 +24,7 @@ mod cli;
 mod commands;
 pub mod config;
 mod demo;
+mod explanation;
 mod lifecycle;
 pub mod packages;
 mod service;
@@ -71,6 +73,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Run(options) => commands::run::run(&options, &environment).await,
         Command::Migrate(options) => commands::migrate::run(&options, &environment).await,
         Command::Demo(options) => demo::run(&options, &environment).await,
+        Command::Explain(options) => commands::explain::run(&options, &environment).await,
         Command::Keeper(KeeperCommand::Deploy(options)) => {
             commands::keeper_deploy::run(&options, &environment).await
         }

@@ -88,6 +88,54 @@ pub async fn take(
     Ok(())
 }
 
+/// Takes a nonce that nobody uses, so that an act's own one, behind it, can be mined. Call it under [`lock`].
+///
+/// # Errors
+/// Database errors; a nonce that is taken violates a key.
+pub async fn fill(
+    connection: &mut PgConnection,
+    account: &Account,
+    nonce: u64,
+    act: &Act,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "INSERT INTO ledger.agent_nonces (chain_id, genesis_hash, account, nonce, act_id, state)
+         VALUES ($1, $2, $3, $4, $5, 'filling')",
+        bigint(TABLE, account.chain_id)?,
+        account.genesis_hash.as_slice(),
+        account.address.as_slice(),
+        bigint(TABLE, nonce)?,
+        act.id
+    )
+    .execute(connection)
+    .await
+    .attempt("take an unused nonce")?;
+    Ok(())
+}
+
+/// The nonces from `from` on that only fill gaps, in order.
+///
+/// # Errors
+/// Database errors.
+pub async fn list_filling(
+    connection: &mut PgConnection,
+    account: &Account,
+    from: u64,
+) -> Result<Vec<u64>, Error> {
+    let rows = sqlx::query_scalar!(
+        "SELECT nonce FROM ledger.agent_nonces
+         WHERE chain_id = $1 AND genesis_hash = $2 AND account = $3 AND nonce >= $4 AND state = 'filling' ORDER BY nonce",
+        bigint(TABLE, account.chain_id)?,
+        account.genesis_hash.as_slice(),
+        account.address.as_slice(),
+        bigint(TABLE, from)?
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("read the nonces that fill gaps")?;
+    rows.into_iter().map(|nonce| count(TABLE, nonce)).collect()
+}
+
 /// The nonce that an act holds, with its account: an operator may have given the agent another key since.
 ///
 /// # Errors

@@ -8,7 +8,12 @@ use std::time::Duration;
 use tidewatch::worker::{self, Pace, Wake, Worker};
 use tokio_util::sync::CancellationToken;
 
-use super::bench::Post;
+use super::bench::{Post, TestAgent};
+
+/// More awaits than three ticks of one act have.
+const MOST_WAITS: usize = 400;
+/// How many awaits lie between two cuts.
+const STRIDE: usize = 2;
 
 /// Polls a future until it has had to wait `times` times, and drops it there. Answers whether it ended before.
 async fn cut_after(future: impl Future, times: usize) -> bool {
@@ -25,21 +30,22 @@ async fn cut_after(future: impl Future, times: usize) -> bool {
     .await
 }
 
+async fn several(agent: &mut TestAgent) {
+    for _ in 0..3 {
+        agent.tick().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_agent_that_is_dropped_at_any_await_is_healed_by_the_next() {
     let mut post = Post::start().await;
     let mut acts = 0;
-    for times in 0.. {
+    for times in 0..MOST_WAITS {
         let purchase = post.paid().await;
         post.settle().await;
         let mut first = post.agent().await;
-        let mut ended = false;
-        // as many ticks as the whole way takes, the last of them cut
-        for tick in 0..3 {
-            let waits = if tick == 0 { times } else { times / 2 };
-            ended = cut_after(first.tick(), waits).await;
-            post.make_due().await;
-        }
+        // one future over the ticks that take the act from nothing to mined, so that every await of them is met once
+        let ended = cut_after(several(&mut first), times * STRIDE).await;
         drop(first);
         post.end_leases().await;
         let mut second = post.agent().await;
@@ -50,10 +56,12 @@ async fn an_agent_that_is_dropped_at_any_await_is_healed_by_the_next() {
         assert_eq!(post.sent_by_agent().await, acts, "cut after {times}");
         let signed = post.signed(purchase.agreement).await;
         assert_eq!(signed.len(), 1, "cut after {times}: {signed:?}");
-        if ended && times > 20 {
-            break;
+        if ended {
+            // nothing was left to cut off
+            return;
         }
     }
+    panic!("a tick waits more than {MOST_WAITS} times")
 }
 
 #[tokio::test(flavor = "multi_thread")]

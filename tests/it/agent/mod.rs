@@ -4,6 +4,7 @@
 mod approving;
 mod bench;
 mod declining;
+mod explaining;
 mod killing;
 mod processes;
 mod releasing;

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder};
-use alloy::primitives::U256;
+use alloy::primitives::{B256, U256};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::TransactionRequest;
+
+use serde_json::json;
+use tidewatch::worker::Worker;
 
 use super::bench::{GWEI, Post, tick};
 
@@ -190,7 +193,7 @@ async fn a_transaction_that_would_be_late_is_cancelled_under_its_nonce() {
     }
     post.set_base_fee(GWEI).await;
     post.chain.node.automine(true).await;
-    post.run_until(&mut agent, purchase.agreement, "declined window_over")
+    post.run_until(&mut agent, purchase.agreement, "declined outside_window")
         .await;
     let signed = post.signed(purchase.agreement).await;
     let last = signed.last().unwrap();
@@ -221,8 +224,8 @@ async fn the_day_s_gas_is_a_limit() {
     assert_eq!(post.sent_by_agent().await, 1);
 }
 
-/// A transaction of the agent's key that is none of the agent's.
-async fn foreign(post: &Post, nonce: u64, price: u128) {
+/// A transaction of the agent's key that is none of the agent's; answers its hash.
+async fn foreign(post: &Post, nonce: u64, price: u128) -> B256 {
     let request = TransactionRequest::default()
         .with_to(post.chain.stranger.address())
         .with_value(U256::from(1))
@@ -233,7 +236,11 @@ async fn foreign(post: &Post, nonce: u64, price: u128) {
     let wallet = EthereumWallet::from(post.key.clone());
     let signed = request.build(&wallet).await.unwrap().encoded_2718();
     let provider = post.chain.node.provider();
-    drop(provider.send_raw_transaction(&signed).await.unwrap());
+    *provider
+        .send_raw_transaction(&signed)
+        .await
+        .unwrap()
+        .tx_hash()
 }
 
 #[tokio::test]
@@ -270,4 +277,32 @@ async fn nonces_go_on_behind_what_somebody_else_sent_with_our_key() {
     post.run_until(&mut agent, purchase.agreement, "done agent")
         .await;
     assert_eq!(post.signed(purchase.agreement).await[0].nonce, 1);
+}
+
+#[tokio::test]
+async fn a_gap_that_somebody_else_leaves_with_our_key_is_filled() {
+    let mut post = Post::start().await;
+    let purchase = post.paid().await;
+    post.settle().await;
+    post.chain.node.automine(false).await;
+    let theirs = foreign(&post, 0, 50 * GWEI).await;
+    let mut agent = post
+        .agent_with(|settings| settings.patience = Duration::ZERO)
+        .await;
+    agent.tick().await.unwrap();
+    assert_eq!(post.signed(purchase.agreement).await[0].nonce, 1);
+    let dropped = json!([theirs]);
+    post.chain
+        .node
+        .request("anvil_dropTransaction", dropped)
+        .await;
+    post.chain.node.automine(true).await;
+
+    post.run_until(&mut agent, purchase.agreement, "done agent")
+        .await;
+    assert_eq!(post.sent_by_agent().await, 2);
+    assert_eq!(post.fulfilments(&purchase).await, 1);
+    let signed = post.signed(purchase.agreement).await;
+    let filler = signed.iter().find(|one| one.nonce == 0).unwrap();
+    assert_eq!(filler.purpose, "cancel");
 }
