@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 30] = [
+const KNOWN: [&str; 31] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
@@ -24,6 +24,7 @@ const KNOWN: [&str; 30] = [
     "KEEPER",
     "KEEP_CLUSTER",
     "LOG_FORMAT",
+    "METRICS_LISTEN",
     "NAMESPACE",
     "NETWORK_POLICY",
     "OPERATOR_TOKEN_FILE",
@@ -37,11 +38,10 @@ const KNOWN: [&str; 30] = [
 ];
 
 /// Variables that the interface names and a later version brings: set, they would be silently without effect.
-const LATER: [&str; 8] = [
+const LATER: [&str; 7] = [
     "API_ORIGIN",
     "KUEUE_QUEUE",
     "LOGS_RETENTION",
-    "METRICS_LISTEN",
     "RESULTS_RETENTION",
     "RESULTS_SECRET_FILE",
     "USER_NAMESPACES",

@@ -375,6 +375,7 @@ impl Files<'_> {
                 file("agent-key", &alloy::hex::encode(People::agent_key()?))?,
             ),
             ("TIDEWATCH_API_LISTEN", options.api.clone()),
+            ("TIDEWATCH_METRICS_LISTEN", "127.0.0.1:0".to_owned()),
             (
                 "KUBECONFIG",
                 equipment.kubeconfig.to_string_lossy().into_owned(),
