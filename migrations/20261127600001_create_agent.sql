@@ -151,8 +151,9 @@ COMMENT ON COLUMN agent_transactions.refusal IS 'What the node said when it last
 COMMENT ON COLUMN agent_transactions.gas_used IS 'Gas it used, once mined.';
 COMMENT ON COLUMN agent_transactions.succeeded IS 'Whether it had an effect, once mined.';
 
-CREATE INDEX job_state_ended ON job_state (deployment_id, finished_at) WHERE phase = 'finished';
-COMMENT ON INDEX job_state_ended IS 'How the agent finds the jobs that ended lately.';
+CREATE INDEX job_state_ended ON job_state (deployment_id, finished_at)
+    WHERE phase = 'finished' AND outcome NOT IN ('refused', 'withdrawn', 'skipped');
+COMMENT ON INDEX job_state_ended IS 'How the agent finds the jobs that ended lately; what a verdict ended is not in it, so that history costs nothing here.';
 
 CREATE VIEW tidewatch.agent_acts AS
 SELECT a.deployment_id AS deployment, d.chain_id, a.act, a.agreement_id::bytea AS agreement_id, j.name AS job, a.state, a.reason,

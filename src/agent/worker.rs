@@ -130,7 +130,7 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             judging::list_about(connection, self.deployment_id, kind, subjects, up_to).await?;
         Ok(logs
             .iter()
-            .filter_map(|logged| {
+            .filter_map(|(_, logged)| {
                 let event = keeper::decode(&self.deployment, &logged.log).ok()??;
                 Some(Recorded {
                     log: logged.id,

@@ -7,15 +7,20 @@
 //! Layout:
 //! - `sale.rs`: what the events say of one agreement: who buys what, under which conditions;
 //! - `supposition.rs`: the event that a fulfilled condition would make;
+//! - `intention.rs`: a purchase that somebody intends, with the transactions to send; `safe_batch.rs`: those as a file;
 //! - `refund.rs`: how a consumer whose agreement is not answered gets the money back.
 //!
 //! Why suppositions are events with negative log ids: admission takes events and nothing else, no log of a ledger has such an
 //! id, and whatever rests on one can be told from what is proven.
 
+mod intention;
 mod refund;
+mod safe_batch;
 mod sale;
 mod supposition;
 
+pub use intention::{Intention, Preflight, Present, preflight};
 pub use refund::{Refund, refund};
+pub use safe_batch::safe_batch;
 pub use sale::{NotASale, Sale};
 pub use supposition::{Supposition, without_supposed};

@@ -26,17 +26,6 @@ pub struct Supposition {
 impl Supposition {
     /// Supposes that the condition is fulfilled in block `number`, which must be later than every event that is judged with it.
     pub fn new(contracts: &Contracts, sale: &Sale, number: u64) -> Self {
-        let recorded = |log, log_index, event| Recorded {
-            log,
-            block: BlockRef {
-                number,
-                hash: B256::ZERO,
-            },
-            transaction: B256::ZERO,
-            transaction_index: PLACE,
-            log_index,
-            event,
-        };
         let update = KeeperEvent::ConditionUpdated {
             condition: sale.compute,
             type_ref: contracts.compute_execution_condition,
@@ -50,14 +39,30 @@ impl Supposition {
             condition: sale.compute,
         };
         Self {
-            trigger: recorded(FULFILLED, PLACE + 1, fulfilled),
-            update: recorded(UPDATE, PLACE, update),
+            trigger: supposed(FULFILLED, number, PLACE + 1, fulfilled),
+            update: supposed(UPDATE, number, PLACE, update),
         }
     }
 
     /// Where the supposed event stands.
     pub fn position(&self) -> Position {
         self.trigger.position()
+    }
+}
+
+/// An event that did not happen, in a block and a transaction of its own with whatever else is supposed for that block. Its log id
+/// is negative.
+pub(super) fn supposed(log: i64, number: u64, log_index: u64, event: KeeperEvent) -> Recorded {
+    Recorded {
+        log,
+        block: BlockRef {
+            number,
+            hash: B256::ZERO,
+        },
+        transaction: B256::from(alloy::primitives::U256::from(number)),
+        transaction_index: PLACE,
+        log_index,
+        event,
     }
 }
 

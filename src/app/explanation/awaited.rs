@@ -98,7 +98,7 @@ async fn events<C>(
     let (id, keeper): (_, &Deployment) = (looking.deployment, looking.keeper);
     let about = [agreement.0];
     let logs = judging::list_about(connection, id, subjects::AGREEMENT, &about, judged).await?;
-    let events = logs.iter().filter_map(|logged| {
+    let events = logs.iter().filter_map(|(_, logged)| {
         let event = keeper::decode(keeper, &logged.log).ok()??;
         Some(Recorded {
             log: logged.id,

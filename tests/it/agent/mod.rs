@@ -6,6 +6,7 @@ mod bench;
 mod declining;
 mod explaining;
 mod killing;
+mod preflight;
 mod processes;
 mod releasing;
 mod trouble;

@@ -208,7 +208,11 @@ fn crate_refusal(file: &Path, rest: &[&str]) -> Option<String> {
         [module, ..] if *module == from => None,
         [] | ["*"] => Some("it takes the whole crate".to_owned()),
         ["keeper", inner, ..]
-            if KEEPER_ACTING.contains(inner) && !allowed.contains(&"chain") && from != "app" =>
+            if KEEPER_ACTING.contains(inner)
+                && !allowed.contains(&"chain")
+                && from != "app"
+                // a purchase is data; who sends it is another matter
+                && !(from == "preflight" && *inner == "purchase") =>
         {
             Some(format!("{from} decides or records, it sends nothing"))
         }
