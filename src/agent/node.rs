@@ -79,16 +79,22 @@ struct WireHead {
 }
 
 impl Node {
-    /// Nodes at `http` or `https` URLs. Asks nothing yet.
+    /// Nodes at these URLs, those of WebSockets taken for their twins over HTTP. Asks nothing yet.
     ///
     /// # Errors
     /// [`Error::Url`], fatal, which does not repeat the URL.
     pub fn new<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         let nodes = urls.into_iter().map(|url| {
             let problem = |problem| Error::Url { problem };
-            let url = Url::parse(url).map_err(|_| problem("it cannot be parsed"))?;
+            // nodes answer at the same address over HTTP as over WebSocket, and nothing here is subscribed to
+            let url = match url.split_once("://") {
+                Some(("ws", rest)) => format!("http://{rest}"),
+                Some(("wss", rest)) => format!("https://{rest}"),
+                _ => url.to_owned(),
+            };
+            let url = Url::parse(&url).map_err(|_| problem("it cannot be parsed"))?;
             if !matches!(url.scheme(), "http" | "https") {
-                return Err(problem("its scheme is neither http nor https"));
+                return Err(problem("its scheme is none of http, https, ws, wss"));
             }
             let host = url.host_str().ok_or_else(|| problem("it names no host"))?;
             let name = url
@@ -314,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_url_is_never_repeated() {
-        let error = Node::new(["wss://user:secret@node.example"]).unwrap_err();
+        let error = Node::new(["ftp://user:secret@node.example"]).unwrap_err();
         assert!(!error.to_string().contains("secret"));
         assert!(Node::new([]).is_err());
     }

@@ -1,8 +1,6 @@
 use crate::admission::Horizon;
 use crate::ids::{BlockRef, DeploymentId};
-use crate::ledger::agent::discovery;
-use crate::ledger::judging;
-use crate::ledger::{Connection, Error, cursors};
+use crate::ledger::{Connection, Error, cursors, judging, operator_actions, upgrades};
 
 /// How far the ledger is, and whether the agent may begin anything.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +17,7 @@ pub(super) struct View {
     pub(super) first: u64,
     /// What was paid before it is not answered.
     pub(super) act_from: Option<u64>,
-    /// Halted by the follower or paused by an operator: nothing new is begun.
+    /// Halted by the follower, paused by an operator, or a contract runs code that nobody vouches for: nothing new is begun.
     pub(super) is_held: bool,
 }
 
@@ -33,8 +31,10 @@ impl View {
             return Ok(None);
         };
         let cursor = cursors::get(connection, deployment).await?;
-        let is_paused = discovery::is_paused(connection).await?;
+        let is_paused = operator_actions::find_pause(connection).await?.is_some();
         let judged = cursor.judged;
+        // from then on a genuine address may say anything
+        let unvouched = upgrades::list_held(connection, deployment, judged.number).await?;
         Ok(Some(Self {
             epoch: cursor.position.epoch,
             judged,
@@ -44,7 +44,7 @@ impl View {
             irreversible: cursor.irreversible.map(|block| block.number),
             first: horizons.start,
             act_from: horizons.act_from,
-            is_held: cursor.halt.is_some() || is_paused,
+            is_held: cursor.halt.is_some() || is_paused || !unvouched.is_empty(),
         }))
     }
 

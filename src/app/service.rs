@@ -16,7 +16,7 @@ use super::{agent, catalog};
 use crate::api;
 use crate::chain::Provider;
 use crate::cluster::{self, KubernetesEngine};
-use crate::follower::{self, Follower, Following};
+use crate::follower::{self, ActAt, Follower, Following, Verifier};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
 use crate::ledger::schema::schema_version;
@@ -36,12 +36,19 @@ const SOON: Pace = Pace::every(Duration::from_millis(500));
 /// The same for what nobody waits for.
 const LATER: Pace = Pace::every(Duration::from_secs(5));
 
+/// The verifier's: what it cannot verify now (a pruned node, a hole that nobody fills) does not change by the second.
+const VERIFYING: Pace = Pace {
+    longest_retry: Duration::from_secs(60),
+    ..SOON
+};
+
 /// Grows when a release follows more contracts than the one before, so that an older program cannot move the cursor any more.
 const FILTER_VERSION: i32 = 1;
 
 /// Hints between workers. Those of other processes come through the database.
 #[derive(Clone, Debug, Default)]
 struct Wakes {
+    verifier: Wake,
     judge: Wake,
     resolver: Wake,
     dispatcher: Wake,
@@ -54,7 +61,7 @@ impl Wakes {
     fn on_hint(&self, channel: &str) {
         let woken = match channel {
             // the dispatcher too: a block that became deep enough lets jobs start
-            listen::RECORDED => vec![&self.judge, &self.dispatcher, &self.agent],
+            listen::RECORDED => vec![&self.verifier, &self.judge, &self.dispatcher, &self.agent],
             listen::TRANSITIONS => vec![
                 &self.resolver,
                 &self.dispatcher,
@@ -194,6 +201,15 @@ impl Service {
         follower::check_contracts(&provider, &following).await?;
         let deployment = follower::open(ledger, &provider, &following).await?;
         if self.has(Role::Follower) {
+            let verifier = Verifier::new(
+                ledger.clone(),
+                vec![provider.clone()],
+                following.clone(),
+                deployment,
+                Some(keeper.clone()),
+            );
+            self.supervisor
+                .spawn_worker(verifier, VERIFYING, self.wakes.verifier.clone());
             let follower = Follower::new(ledger.clone(), provider.clone(), following);
             self.supervisor
                 .spawn_worker(follower, SOON, Wake::default());
@@ -282,7 +298,8 @@ impl Service {
     }
 }
 
-async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
+/// Opens the writer's database, if its schema is one that this program can work with.
+pub(super) async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
     let ledger = Ledger::connect(url.expose(), CONNECTIONS).await?;
     let version = schema_version(&mut *ledger.acquire().await?).await?;
     ensure!(version.is_compatible(), "{version}");
@@ -290,7 +307,10 @@ async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
 }
 
 /// The newest deployment of these contracts: what roles without a node work on.
-async fn find_deployment(ledger: &Ledger, keeper: &Deployment) -> anyhow::Result<DeploymentId> {
+pub(super) async fn find_deployment(
+    ledger: &Ledger,
+    keeper: &Deployment,
+) -> anyhow::Result<DeploymentId> {
     let connection = &mut ledger.acquire().await?;
     let known =
         deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
@@ -301,7 +321,8 @@ async fn find_deployment(ledger: &Ledger, keeper: &Deployment) -> anyhow::Result
     Ok(newest.id)
 }
 
-fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
+/// Reads the deployment file.
+pub(super) fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
     let path = path.context("TIDEWATCH_KEEPER is required")?;
     let shown = path.display();
     let text = std::fs::read_to_string(path)
@@ -317,16 +338,27 @@ fn connect_provider(chain: &ChainConfig) -> anyhow::Result<Provider> {
     Ok(Provider::new(url.expose())?)
 }
 
-fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {
+/// What is followed, and by which rules.
+pub(super) fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {
+    Following {
+        act_at: chain.act_at,
+        irreversible_at: chain.irreversible_at,
+        act_from_block: chain.act_from_block,
+        ..following_of(keeper)
+    }
+}
+
+/// What the deployment file says of what is followed, under the default rules.
+pub(super) fn following_of(keeper: &Deployment) -> Following {
     Following {
         chain_id: keeper.chain_id,
         contracts_hash: keeper.contracts_hash(),
         contracts_json: contracts_json(keeper),
         addresses: keeper.addresses(),
         start_block: keeper.start_block,
-        act_at: chain.act_at,
-        irreversible_at: chain.irreversible_at,
-        act_from_block: chain.act_from_block,
+        act_at: ActAt::default(),
+        irreversible_at: None,
+        act_from_block: None,
         filter_version: FILTER_VERSION,
     }
 }
@@ -340,7 +372,10 @@ fn contracts_json(keeper: &Deployment) -> serde_json::Value {
     serde_json::Value::Object(named.collect())
 }
 
-async fn connect_engine(config: Option<&EngineConfig>) -> anyhow::Result<Option<KubernetesEngine>> {
+/// Makes the engine's client, if any role needs it.
+pub(super) async fn connect_engine(
+    config: Option<&EngineConfig>,
+) -> anyhow::Result<Option<KubernetesEngine>> {
     let Some(config) = config else {
         return Ok(None);
     };

@@ -218,17 +218,3 @@ pub async fn get_ended(connection: &mut PgConnection, job: JobId) -> Result<Ende
             .transpose()?,
     })
 }
-
-/// Whether an operator has paused the service.
-///
-/// # Errors
-/// Database errors.
-pub async fn is_paused(connection: &mut PgConnection) -> Result<bool, Error> {
-    let last = sqlx::query_scalar!(
-        "SELECT action FROM ledger.operator_actions WHERE action IN ('pause', 'resume') ORDER BY id DESC LIMIT 1"
-    )
-    .fetch_optional(connection)
-    .await
-    .attempt("ask whether an operator has paused the service")?;
-    Ok(last.as_deref() == Some("pause"))
-}
