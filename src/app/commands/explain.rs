@@ -7,7 +7,7 @@ use crate::agent::Node;
 use crate::app::cli::ExplainOptions;
 use crate::app::config::{Environment, Faults, Secret};
 use crate::app::explanation::{self, Looking, Standing};
-use crate::chain::Provider;
+use crate::chain::Providers;
 use crate::ids::{AgreementId, JobName};
 use crate::keeper::{ContractCalls, Deployment};
 use crate::ledger::reader::{self, Followed};
@@ -28,10 +28,13 @@ pub(in crate::app) async fn run(
         .with_context(|| format!("could not read the deployment file {shown}"))?;
     let keeper = Deployment::parse(&text)
         .with_context(|| format!("the deployment file {shown} cannot be used"))?;
-    let provider = nodes
-        .first()
-        .map(|url| Provider::new(url.expose()))
-        .transpose()?;
+    let (providers, node) = match nodes.is_empty() {
+        true => (None, None),
+        false => (
+            Some(Providers::new(nodes.iter().map(Secret::expose))?),
+            Some(Node::new(nodes.iter().map(Secret::expose))?),
+        ),
+    };
     let ledger = Ledger::connect(url.expose(), 2).await?;
     let mut connection = ledger.acquire().await?;
     let followed = Followed {
@@ -44,11 +47,7 @@ pub(in crate::app) async fn run(
     let looking = Looking {
         deployment,
         keeper: &keeper,
-        calls: provider.as_ref(),
-    };
-    let node = match nodes.is_empty() {
-        true => None,
-        false => Some(Node::new(nodes.iter().map(Secret::expose))?),
+        calls: providers.as_ref(),
     };
     let told = explain(&mut connection, &looking, node.as_ref(), &options.subject).await?;
     std::io::stdout().write_all(told.as_bytes())?;
@@ -75,9 +74,7 @@ fn read(
     let nodes = environment.secret("TIDEWATCH_RPC_URLS", &mut faults);
     let nodes = nodes.as_ref().map_or_else(Vec::new, |urls| {
         let urls = urls.expose().split(',').map(str::trim);
-        urls.filter(|url| url.starts_with("http"))
-            .map(Secret::new)
-            .collect()
+        urls.map(Secret::new).collect()
     });
     match url {
         Some(url) if faults.is_empty() => Ok((url, nodes)),

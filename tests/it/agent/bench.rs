@@ -14,7 +14,7 @@ use tidewatch::ids::{AgreementId, Did};
 use tidewatch::keeper::{Facts, Purchase, purchase};
 use tidewatch::worker::{Progress, Worker};
 
-use crate::judging::bench::{Bench, default_workflow};
+use crate::judging::bench::{Bench, default_workflow, exhaust};
 use crate::support::database::Database;
 use crate::support::eventually;
 
@@ -137,9 +137,16 @@ impl Post {
         purchase
     }
 
-    /// Lets follower and judge take in all there is, and the agent do all it can at once.
-    pub(super) async fn run(&mut self, agent: &mut TestAgent) {
+    /// Lets follower, judge and resolver take in all there is, and the verifier read history a second time.
+    pub(super) async fn settle(&mut self) {
         self.bench.settle().await;
+        let provider = Provider::new(self.chain.node.url().as_str()).unwrap();
+        exhaust(&mut self.bench.verifier(vec![provider])).await;
+    }
+
+    /// Lets all of them take in all there is, and the agent do all it can at once.
+    pub(super) async fn run(&mut self, agent: &mut TestAgent) {
+        self.settle().await;
         tick(agent).await;
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
-use tidewatch::chain::Provider;
+use tidewatch::chain::{Provider, Providers};
 use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt, Verifier};
 use tidewatch::ids::{AgreementId, DeploymentId, Did};
 use tidewatch::keeper::ContractCalls;
@@ -134,8 +134,8 @@ impl Bench {
         )
     }
 
-    pub(crate) fn judge(&self) -> Judge<Provider> {
-        self.judge_asking(Provider::new(self.chain.node.url().as_str()).unwrap())
+    pub(crate) fn judge(&self) -> Judge<Providers> {
+        self.judge_asking(Providers::new([self.chain.node.url().as_str()]).unwrap())
     }
 
     pub(crate) fn judge_asking<C: ContractCalls>(&self, calls: C) -> Judge<C> {
