@@ -3,6 +3,7 @@
 use alloy::primitives::{Address, Bytes};
 
 use crate::chain::{self, BlockId, Provider};
+use crate::ids::BlockRef;
 use crate::keeper::ContractCalls;
 
 impl ContractCalls for Provider {
@@ -16,5 +17,14 @@ impl ContractCalls for Provider {
             at.map_or_else(BlockId::latest, BlockId::number),
         )
         .await
+    }
+
+    async fn call_at(
+        &self,
+        to: Address,
+        data: Bytes,
+        block: BlockRef,
+    ) -> Result<Bytes, chain::Error> {
+        Self::call(self, to, data, BlockId::hash(block.hash)).await
     }
 }

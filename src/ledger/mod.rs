@@ -43,6 +43,7 @@ pub mod judging;
 pub mod leases;
 pub mod listen;
 pub mod logs;
+pub mod opinions;
 pub mod parked;
 pub mod policies;
 pub mod reader;

@@ -12,7 +12,7 @@ use tidewatch::keeper::{
     Purchase, decode, describe, purchase,
 };
 
-use crate::support::keeper::{Chain, artifacts};
+use crate::support::keeper::{Chain, artifacts, artifacts_of};
 
 fn decoded(chain: &Chain, mined: &Mined) -> Vec<KeeperEvent> {
     mined
@@ -435,10 +435,83 @@ fn raw(log: &alloy::rpc::types::Log) -> RawLog {
     }
 }
 
+#[tokio::test]
+async fn the_older_contracts_behind_proxies_are_upgraded_while_an_agreement_runs() {
+    let options = tidewatch::app::anvil::Options::default();
+    let mut chain = Chain::deployed(options, KeeperVersion::V0_12_7, true).await;
+    let older = chain.deployment.clone();
+    assert_eq!(older.keeper_version, KeeperVersion::V0_12_7);
+    assert!(older.template_ids.is_empty());
+    for address in older.addresses().iter().chain(&older.implementations) {
+        let code = chain.node.provider().get_code_at(*address).await.unwrap();
+        assert!(!code.is_empty(), "{address} has no code");
+    }
+    let file = older.to_yaml().unwrap();
+    assert_eq!(Deployment::parse(&file).unwrap(), older);
+    let did = chain.asset().await;
+    let running = chain.order(did);
+    let (created, _) = chain.pay(&running).await;
+    assert_eq!(
+        names(&chain, &created),
+        [
+            "ConditionStoreManager.ConditionCreated",
+            "ConditionStoreManager.ConditionCreated",
+            "ConditionStoreManager.ConditionCreated",
+            "EscrowComputeExecutionTemplate.AgreementCreated"
+        ]
+    );
+
+    chain.upgrade().await;
+    let newer = &chain.deployment;
+    assert_eq!(newer.keeper_version, KeeperVersion::V0_13_2);
+    assert_eq!(newer.contracts_hash(), older.contracts_hash());
+    assert_eq!(newer.implementations.len(), older.implementations.len() + 4);
+    let fulfilled = chain.provider.send(running.fulfil()).await.unwrap();
+    assert_eq!(decoded(&chain, &fulfilled).len(), 2);
+    let direct = chain.order(did);
+    let (created, _) = chain.pay(&direct).await;
+    assert_eq!(
+        names(&chain, &created)[5],
+        "AgreementStoreManager.AgreementCreated"
+    );
+    let again = keeper::upgrade(&chain.owner, &chain.admin, newer, &artifacts().await).await;
+    let told = again.unwrap_err().to_string();
+    assert!(told.contains("only 0.12.7 can be upgraded"), "{told}");
+}
+
+/// What a template contract makes reads back as its contract's address under 0.12.7, and as nothing under 0.13.2.
+#[tokio::test]
+async fn an_agreement_of_the_template_contract_reads_back_through_an_upgrade() {
+    let options = tidewatch::app::anvil::Options::default();
+    let mut chain = Chain::deployed(options, KeeperVersion::V0_12_7, true).await;
+    let purchase = chain.order(chain.asset().await);
+    let (created, _) = chain.pay(&purchase).await;
+    let template = purchase.template_contract.unwrap();
+    for expected in [template.into_word(), alloy::primitives::B256::ZERO] {
+        let calls = Calls(chain.node.provider());
+        let facts = Facts::new(&calls, &chain.deployment.contracts);
+        let its = facts.agreement(purchase.agreement, None).await.unwrap();
+        let its = its.unwrap();
+        assert_eq!(its.template_id, expected);
+        assert_eq!(its.conditions, purchase.condition_ids());
+        assert_eq!(its.last_updated_by, template);
+        assert_eq!(
+            its.block_number_updated,
+            U256::from(created.block.number)
+        );
+        if expected != alloy::primitives::B256::ZERO {
+            chain.upgrade().await;
+        }
+    }
+}
+
 /// `abi/` holds facts about the published contracts: every entry must be in the package's artifact.
 #[tokio::test]
 async fn the_abi_files_are_the_packages() {
-    let artifacts = artifacts().await;
+    let (newer, older) = (
+        artifacts().await,
+        artifacts_of(KeeperVersion::V0_12_7).await,
+    );
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("abi");
     let read = |path: &std::path::Path| -> Value {
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
@@ -457,7 +530,11 @@ async fn the_abi_files_are_the_packages() {
         if path.extension().is_none_or(|kind| kind != "json") || name == "Proxy" {
             continue;
         }
-        let artifact = read(&artifacts.join(format!("{name}.development.json")));
+        let artifact = match name.strip_suffix("-0.12.7") {
+            Some(name) => older.join(format!("{name}.development.json")),
+            None => newer.join(format!("{name}.development.json")),
+        };
+        let artifact = read(&artifact);
         let published: Vec<_> = artifact["abi"]
             .as_array()
             .unwrap()
@@ -469,5 +546,5 @@ async fn the_abi_files_are_the_packages() {
         }
         files += 1;
     }
-    assert_eq!(files, 10);
+    assert_eq!(files, 11);
 }

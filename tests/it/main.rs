@@ -19,6 +19,7 @@ mod judging;
 mod keeper;
 mod lifecycle;
 mod operator;
+mod resolution;
 mod scheduler;
 mod stages;
 mod support;

@@ -2,5 +2,6 @@
 
 pub(super) mod crd;
 pub(super) mod keeper_deploy;
+pub(super) mod keeper_upgrade;
 pub(super) mod migrate;
 pub(super) mod run;

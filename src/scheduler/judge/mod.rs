@@ -2,7 +2,7 @@
 //! ledger.
 //!
 //! A tick takes a bounded number of recorded logs in (`intake.rs`), looks at every agreement that they or the queue name
-//! (`hearing.rs`: its events, the facts, the verdicts), and writes all of it in one transaction that begins by moving the judged
+//! (`hearing.rs`: its events, the facts, the verdicts; `opinion.rs`: what the contracts say to them), and writes all of it in one transaction that begins by moving the judged
 //! cursor by compare-and-set (`ruling.rs`). Calls to the node are made while no transaction is open.
 //!
 //! Judging is level-triggered: a verdict is made anew from all events whenever one of them appears, is orphaned, or something
@@ -13,6 +13,7 @@
 
 mod hearing;
 mod intake;
+mod opinion;
 mod ruling;
 
 use std::collections::BTreeSet;
@@ -178,11 +179,12 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
         let touched = self.take_in(&docket.logs).await?;
         let agreements = self.agreements(&docket, touched).await?;
         let (this, horizon, by) = (&*self, docket.horizon(), &catalog);
-        let hearings: Vec<_> = stream::iter(agreements)
+        let mut hearings: Vec<_> = stream::iter(agreements)
             .map(|agreement| this.hear(agreement, horizon, by))
             .buffered(SIDE_BY_SIDE)
             .try_collect()
             .await?;
+        let taken = self.weigh_opinions(&mut hearings, horizon).await?;
 
         let mut transaction = self.ledger.begin().await?;
         if !judging::advance(
@@ -203,6 +205,8 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
             self.rule(&mut transaction, &docket, &catalog, hearing)
                 .await?;
         }
+        self.record_opinions(&mut transaction, &taken, &hearings)
+            .await?;
         ledger::commit(transaction).await?;
         Ok(Progress::More)
     }
