@@ -33,9 +33,7 @@ pub(super) fn find<'a>(case: &Case<'a>) -> Payment<'a> {
         return Payment::Ended(update);
     }
     // Whoever made it so: a state that was set is final, and nobody can pay any more.
-    let fulfilled = case
-        .states(lock)
-        .find(|(_, _, state)| *state == FULFILLED);
+    let fulfilled = case.states(lock).find(|(_, _, state)| *state == FULFILLED);
     let Some((update, type_ref, _)) = fulfilled else {
         return Payment::Open;
     };

@@ -47,8 +47,8 @@ pub use account::{Account, Call, Error as AccountError, Mined, Submitted};
 pub use condition_ids::{EscrowTerms, compute_id, escrow_id, lock_id};
 pub use decode::{DECODER, Undecodable, decode};
 pub use deploy::{
-    Blueprint, Deployed, Error as DeployError, Proxies, TEMPLATE, approve_template_contract, deploy,
-    switch, template_id, upgrade,
+    Blueprint, Deployed, Error as DeployError, Proxies, TEMPLATE, approve_template_contract,
+    deploy, switch, template_id, upgrade,
 };
 pub use deployment::{Contract, Contracts, Deployment, Error as DeploymentError, KeeperVersion};
 pub use describe::{Described, describe};

@@ -48,7 +48,7 @@ pub struct Purchase {
     pub time_outs: [u64; 3],
     /// Consumer and provider as a directly made agreement lists them.
     pub actors: Vec<Address>,
-    /// Ids to create instead of the right ones.
+    /// Ids to create instead of the right ones, at most three.
     pub foreign_conditions: Option<Vec<ConditionId>>,
 }
 
@@ -134,13 +134,19 @@ impl Purchase {
 
     /// Creates the agreement; anybody may.
     pub fn create(&self) -> Call {
+        let ids: Vec<B256> = self.condition_ids().iter().map(|id| id.0).collect();
+        let of_each = |blocks: &[u64; 3]| -> Vec<U256> {
+            let blocks = blocks.iter().copied().map(U256::from);
+            blocks.take(ids.len()).collect()
+        };
+        let (time_locks, time_outs) = (of_each(&self.time_locks), of_each(&self.time_outs));
         if let Some(template) = self.template_contract {
             let data = EscrowComputeExecutionTemplate::createAgreementCall {
                 _id: self.agreement.0,
                 _did: self.did.0,
-                _conditionIds: self.condition_ids().iter().map(|id| id.0).collect(),
-                _timeLocks: self.time_locks.map(U256::from).to_vec(),
-                _timeOuts: self.time_outs.map(U256::from).to_vec(),
+                _conditionIds: ids,
+                _timeLocks: time_locks,
+                _timeOuts: time_outs,
                 _accessConsumer: self.consumer,
             };
             return self.call(template, &data, "create");
@@ -149,9 +155,9 @@ impl Purchase {
             _id: self.agreement.0,
             _did: self.did.0,
             _templateId: self.template,
-            _conditionIds: self.condition_ids().iter().map(|id| id.0).collect(),
-            _timeLocks: self.time_locks.map(U256::from).to_vec(),
-            _timeOuts: self.time_outs.map(U256::from).to_vec(),
+            _conditionIds: ids,
+            _timeLocks: time_locks,
+            _timeOuts: time_outs,
             _actors: self.actors.clone(),
         };
         self.call(self.contracts.agreement_store_manager, &data, "create")

@@ -86,8 +86,7 @@ pub async fn record(
     key: &OpinionKey,
     answers: &serde_json::Value,
 ) -> Result<(), Error> {
-    let number =
-        i64::try_from(key.block.number).map_err(Error::unreadable("second_opinions"))?;
+    let number = i64::try_from(key.block.number).map_err(Error::unreadable("second_opinions"))?;
     sqlx::query!(
         "INSERT INTO ledger.second_opinions (deployment_id, condition_id, block_hash, number, block_number, answers)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",

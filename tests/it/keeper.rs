@@ -495,10 +495,7 @@ async fn an_agreement_of_the_template_contract_reads_back_through_an_upgrade() {
         assert_eq!(its.template_id, expected);
         assert_eq!(its.conditions, purchase.condition_ids());
         assert_eq!(its.last_updated_by, template);
-        assert_eq!(
-            its.block_number_updated,
-            U256::from(created.block.number)
-        );
+        assert_eq!(its.block_number_updated, U256::from(created.block.number));
         if expected != alloy::primitives::B256::ZERO {
             chain.upgrade().await;
         }

@@ -2,26 +2,47 @@ use super::*;
 
 type Difference = (&'static str, fn(&mut Opinion), &'static str);
 
-/// What the contracts answer after the condition's block to a purchase that nobody bent.
-fn answers(world: &World) -> Opinion {
-    let (ids, facts) = (world.ids(), world.facts());
-    let condition = |id: ConditionId, state| {
-        let its = &facts.conditions[&id];
-        ConditionOpinion {
-            condition: id,
-            type_ref: its.type_ref,
-            state,
-            time_lock: its.time_lock,
-            time_out: its.time_out,
-        }
+/// What the contracts answer on the state that decides a purchase.
+pub(super) fn answers(world: &World) -> Opinion {
+    let at = world
+        .verdict()
+        .expectation
+        .map_or(world.fulfilled.0, |its| its.block.number);
+    let ids = world.ids();
+    let by_then = |event: Option<(u64, u8)>| {
+        let state = event.filter(|(block, _)| *block <= at);
+        state.map_or(1, |(_, state)| state)
     };
+    let its_own = world.compute_id.is_none();
+    let states = [
+        (
+            ids.compute,
+            world.state_type,
+            if its_own { world.fulfilled.1 } else { 1 },
+        ),
+        (ids.lock, LOCK, by_then(world.locked)),
+        (ids.escrow, ESCROW, by_then(world.released)),
+    ];
+    let is_made = world.created.is_some_and(|block| block <= at);
+    let conditions = states.into_iter().enumerate();
+    let conditions = conditions.map(|(index, (condition, by, state))| {
+        let (time_lock, time_out) = world.windows[index];
+        ConditionOpinion {
+            condition,
+            type_ref: if state == 1 { world.types[index] } else { by },
+            state,
+            time_lock: U256::from(time_lock),
+            time_out: U256::from(time_out),
+        }
+    });
     Opinion {
-        agreement: facts.agreements[&AGREEMENT].clone(),
-        conditions: vec![
-            condition(ids.compute, 2),
-            condition(ids.lock, 2),
-            condition(ids.escrow, 1),
-        ],
+        agreement: is_made.then(|| AgreementFact {
+            did: world.agreement_did,
+            template: world.template,
+            conditions: vec![ids.compute, ids.lock, ids.escrow],
+            made: world.created,
+        }),
+        conditions: conditions.collect(),
         owner: Some(OWNER),
     }
 }
@@ -53,7 +74,11 @@ fn an_opinion_that_agrees_is_one_more_rule() {
 #[test]
 fn whatever_is_answered_otherwise_is_a_dispute() {
     let differences: &[Difference] = &[
-        ("no agreement", |o| o.agreement = None, "the agreement exists by events and not by call"),
+        (
+            "no agreement",
+            |o| o.agreement = None,
+            "the agreement exists by events and not by call",
+        ),
         (
             "another asset",
             |o| o.agreement.as_mut().unwrap().did = Did(B256::repeat_byte(9)),
@@ -64,14 +89,46 @@ fn whatever_is_answered_otherwise_is_a_dispute() {
             |o| o.agreement.as_mut().unwrap().conditions.reverse(),
             "other conditions by call",
         ),
-        ("no condition", |o| o.conditions.truncate(2), "exists by events and not by call"),
-        ("not fulfilled", |o| o.conditions[0].state = 1, "is in state 2 by events and in 1 by call"),
-        ("not paid", |o| o.conditions[1].state = 3, "is in state 2 by events and in 3 by call"),
-        ("released", |o| o.conditions[2].state = 2, "is in state 1 by events and in 2 by call"),
-        ("delegated", |o| o.conditions[0].type_ref = STRANGER, "belongs to"),
-        ("an earlier end", |o| o.conditions[0].time_out = U256::from(1), "another window"),
-        ("a later start", |o| o.conditions[1].time_lock = U256::from(1), "another window"),
-        ("another owner", |o| o.owner = Some(STRANGER), "the asset's owner is"),
+        (
+            "no condition",
+            |o| o.conditions.truncate(2),
+            "exists by events and not by call",
+        ),
+        (
+            "not fulfilled",
+            |o| o.conditions[0].state = 1,
+            "is in state 2 by events and in 1 by call",
+        ),
+        (
+            "not paid",
+            |o| o.conditions[1].state = 3,
+            "is in state 2 by events and in 3 by call",
+        ),
+        (
+            "released",
+            |o| o.conditions[2].state = 2,
+            "is in state 1 by events and in 2 by call",
+        ),
+        (
+            "delegated",
+            |o| o.conditions[0].type_ref = STRANGER,
+            "belongs to",
+        ),
+        (
+            "an earlier end",
+            |o| o.conditions[0].time_out = U256::from(1),
+            "another window",
+        ),
+        (
+            "a later start",
+            |o| o.conditions[1].time_lock = U256::from(1),
+            "another window",
+        ),
+        (
+            "another owner",
+            |o| o.owner = Some(STRANGER),
+            "the asset's owner is",
+        ),
         ("no owner", |o| o.owner = None, "and nobody by call"),
     ];
     let world = World::default();
@@ -83,7 +140,11 @@ fn whatever_is_answered_otherwise_is_a_dispute() {
         let dispute = verdict.dispute.unwrap();
         assert!(dispute.contains(sentence), "{name}: {dispute}");
         let rule = verdict.rules.last().unwrap();
-        assert_eq!((rule.answer, &rule.detail), (Answer::Unknown, &dispute), "{name}");
+        assert_eq!(
+            (rule.answer, &rule.detail),
+            (Answer::Unknown, &dispute),
+            "{name}"
+        );
     }
 }
 
@@ -119,7 +180,10 @@ fn what_comes_after_the_block_is_not_expected_yet() {
         transactions: 50,
     };
     let (from, to) = (OWNER, STRANGER);
-    chain.mine(16, vec![KeeperEvent::DidOwnershipTransferred { did: DID, from, to }]);
+    chain.mine(
+        16,
+        vec![KeeperEvent::DidOwnershipTransferred { did: DID, from, to }],
+    );
     let mut verdict = world.verdict_of(&chain.events, &world.facts());
     assert_eq!(word(&verdict), "admitted 15");
     weigh(&mut verdict, &answers(&world));
@@ -146,7 +210,10 @@ fn the_state_after_the_block_from_which_a_job_is_owed_is_asked() {
     let mut opinion = answers(&refused);
     opinion.conditions[1].state = 1;
     weigh(&mut verdict, &opinion);
-    assert_eq!((word(&verdict).as_str(), verdict.dispute), ("refused underpaid", None));
+    assert_eq!(
+        (word(&verdict).as_str(), verdict.dispute),
+        ("refused underpaid", None)
+    );
 }
 
 /// The chain knows of an agreement that the events say nobody had made yet.
@@ -158,15 +225,20 @@ fn an_agreement_that_only_the_contracts_know_of_is_a_dispute() {
     };
     let mut verdict = world.verdict();
     assert_eq!(word(&verdict), "refused unknown_agreement");
-    let mut opinion = answers(&world);
-    opinion.conditions.clear();
-    let mut absent = opinion.clone();
-    absent.agreement = None;
+    let absent = answers(&world);
+    assert_eq!(absent.agreement, None);
     weigh(&mut verdict, &absent);
     assert_eq!(verdict.dispute, None);
-    weigh(&mut verdict, &opinion);
+    let present = Opinion {
+        agreement: answers(&World::default()).agreement,
+        ..absent
+    };
+    weigh(&mut verdict, &present);
     let dispute = verdict.dispute.unwrap();
-    assert!(dispute.contains("exists by call and not by events"), "{dispute}");
+    assert!(
+        dispute.contains("exists by call and not by events"),
+        "{dispute}"
+    );
 }
 
 #[test]

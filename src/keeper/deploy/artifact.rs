@@ -37,4 +37,3 @@ pub(super) fn creation_code(
         .map(Bytes::from)
         .map_err(|error| fault(format!("its bytecode is no hexadecimal number: {error}")))
 }
-

@@ -118,7 +118,6 @@ fn initialise_conditions(owner: Address, at: &Contracts) -> Vec<Call> {
     ]
 }
 
-
 /// The template contract is initialised last, since its conditions' contracts must be there; its order is compute, lock, escrow.
 fn initialise_template(owner: Address, at: &Contracts) -> Option<Call> {
     let template = at.escrow_compute_execution_template?;

@@ -37,7 +37,9 @@ impl<C: ContractCalls> Judge<C> {
         hearings: &mut [Hearing],
         horizon: Horizon,
     ) -> Result<Vec<Taken>, Error> {
-        let verdicts = hearings.iter_mut().flat_map(|hearing| &mut hearing.verdicts);
+        let verdicts = hearings
+            .iter_mut()
+            .flat_map(|hearing| &mut hearing.verdicts);
         let mut expecting: Vec<_> = verdicts
             .filter_map(|(trigger, verdict)| {
                 let KeeperEvent::ComputeFulfilled { condition, .. } = trigger.event else {

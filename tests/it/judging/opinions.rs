@@ -108,7 +108,11 @@ async fn an_opinion_that_agrees_is_recorded_and_outlives_the_nodes_memory() {
 
     MANNER.forgets.store(true, Ordering::Relaxed);
     judge_again(&mut bench, &MANNER).await;
-    assert_eq!(bench.verdicts(job.id).await, ["admitted"], "nothing is said anew");
+    assert_eq!(
+        bench.verdicts(job.id).await,
+        ["admitted"],
+        "nothing is said anew"
+    );
     assert_eq!(rows(&bench).await, (1, 0, 0));
 }
 
@@ -150,7 +154,11 @@ async fn a_contradiction_parks_the_job_until_a_replay_finds_that_it_is_none() {
     judge_again(&mut bench, &MANNER).await;
     exhaust(&mut bench.resolver()).await;
     assert_eq!(bench.job(purchase.agreement).await.status, "undecided");
-    assert_eq!(bench.verdicts(job.id).await, ["undecided"], "it is said once");
+    assert_eq!(
+        bench.verdicts(job.id).await,
+        ["undecided"],
+        "it is said once"
+    );
     assert_eq!(rows(&bench).await, (1, 1, 1), "and asked once");
 
     // An operator replays it while the node still contradicts.
@@ -161,7 +169,11 @@ async fn a_contradiction_parks_the_job_until_a_replay_finds_that_it_is_none() {
 
     MANNER.lies.store(false, Ordering::Relaxed);
     judge_again(&mut bench, &MANNER).await;
-    assert_eq!(bench.job(purchase.agreement).await.status, "undecided", "only a replay asks anew");
+    assert_eq!(
+        bench.job(purchase.agreement).await.status,
+        "undecided",
+        "only a replay asks anew"
+    );
     replay(&bench).await;
     judge_again(&mut bench, &MANNER).await;
     exhaust(&mut bench.resolver()).await;

@@ -26,8 +26,7 @@ const BATCHER: &[u8] = &hex!(
 /// size = CALLDATASIZE - 128; CALLDATACOPY(0, 128, size)
 /// LOG4(0, size, CALLDATALOAD(0), CALLDATALOAD(32), CALLDATALOAD(64), CALLDATALOAD(96)) STOP
 /// ```
-const ANNOUNCER: &[u8] =
-    &hex!("60803603806080600037606035604035602035600035846000a400");
+const ANNOUNCER: &[u8] = &hex!("60803603806080600037606035604035602035600035846000a400");
 
 /// Answers a word of zero to everything: as a library for times, that nothing is ever too early or too late.
 ///
@@ -65,7 +64,9 @@ pub(crate) fn batch(calls: &[Call]) -> Bytes {
 /// Code that copies what stands behind it into the new account: `CODECOPY(0, 11, length) RETURN(0, length)`.
 fn create(runtime: &[u8], what: &str) -> Call {
     let length = u8::try_from(runtime.len()).unwrap();
-    let mut code = vec![0x60, length, 0x80, 0x60, 0x0b, 0x60, 0x00, 0x39, 0x60, 0x00, 0xf3];
+    let mut code = vec![
+        0x60, length, 0x80, 0x60, 0x0b, 0x60, 0x00, 0x39, 0x60, 0x00, 0xf3,
+    ];
     code.extend(runtime);
     Call::create(code, what)
 }

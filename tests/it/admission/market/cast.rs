@@ -163,6 +163,14 @@ impl Cast {
         Call::to(at, words.concat(), "announce a fulfilled condition")
     }
 
+    /// The same at the compute condition's address, without the word that names the condition.
+    pub(in crate::admission) fn mumble(&self, deal: &Deal) -> Call {
+        let genuine = deal.purchase.contracts.compute_execution_condition;
+        let mut call = self.announce(genuine, deal, deal.purchase.compute_id());
+        call.data.truncate(4 * 32);
+        call
+    }
+
     /// Revokes the template contract, as 0.12.7's store does it; its owner may.
     pub(in crate::admission) fn revoke_template_contract(&self, deal: &Deal) -> Call {
         let contracts = &deal.purchase.contracts;

@@ -1,4 +1,11 @@
+use std::sync::Arc;
+
+use alloy::primitives::Address;
+use tidewatch::ids::Did;
+use tidewatch::workflows::Catalog;
+
 use super::Deal;
+use crate::admission::table::Row;
 use crate::judging::bench::{Bench, Rules, exhaust};
 use crate::support::keeper::Chain;
 
@@ -8,21 +15,25 @@ pub(in crate::admission) struct Court {
 }
 
 impl Court {
-    /// Follows a chain from a block on, to act from another on, for a publisher who lists the deals' assets for 10 each.
+    /// Follows a chain for a publisher who lists these assets for 10 each, and may name who is paid.
     pub(super) async fn open(
-        chain: Chain,
-        deals: &[Deal],
-        (start_block, act_from): (u64, u64),
+        chain: Arc<Chain>,
+        listed: &[Did],
+        payee: Option<Address>,
+        rules: Rules,
     ) -> Self {
-        let rules = Rules {
-            start_block: Some(start_block),
-            act_from,
-            ..Rules::default()
-        };
         let bench = Bench::on(chain, rules).await;
-        let listed = deals.iter().filter(|deal| deal.listed);
-        let assets: Vec<_> = listed.map(|deal| (deal.purchase.did, "")).collect();
-        bench.offer(&assets);
+        let assets = listed
+            .iter()
+            .map(|did| format!("  - {{did: \"{did}\", minimumPrice: 10}}\n"));
+        let payees = payee.map(|payee| format!("policy: {{payees: [\"{payee}\"]}}\n"));
+        let text = format!(
+            "{}assets:\n{}",
+            payees.unwrap_or_default(),
+            assets.collect::<String>()
+        );
+        let catalog = Catalog::parse(text.as_bytes()).unwrap();
+        bench.catalog.send_replace(Arc::new(catalog));
         Self { bench }
     }
 
@@ -30,6 +41,23 @@ impl Court {
     pub(in crate::admission) async fn judge(&mut self) {
         self.bench.follow().await;
         exhaust(&mut self.bench.judge()).await;
+    }
+
+    /// Compares the verdicts on the deals with what their rows say.
+    pub(in crate::admission) async fn expect(&self, rows: &[&Row], deals: &[Deal]) {
+        let mut wrong = Vec::new();
+        for (row, deal) in rows.iter().zip(deals) {
+            let found = self.verdicts(deal).await;
+            if found != row.verdicts {
+                let explanation = self.explanation(deal).await;
+                let expected = row.verdicts;
+                wrong.push(format!(
+                    "{}: {found:?} instead of {expected:?}\n{explanation}",
+                    row.name
+                ));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     /// Judges every agreement again on what is known.
@@ -42,7 +70,7 @@ impl Court {
     }
 
     /// The last verdict on each job of a deal's agreements, and that the job stands where the verdict puts it.
-    pub(in crate::admission) async fn verdicts(&self, deal: &Deal) -> Vec<String> {
+    async fn verdicts(&self, deal: &Deal) -> Vec<String> {
         let mut all = Vec::new();
         for agreement in [deal.purchase.agreement, deal.other.agreement] {
             let found: Vec<(String, String)> = sqlx::query_as(
@@ -68,7 +96,7 @@ impl Court {
     }
 
     /// Rule by rule, for whoever has to find out why a row does not hold.
-    pub(in crate::admission) async fn explanation(&self, deal: &Deal) -> String {
+    async fn explanation(&self, deal: &Deal) -> String {
         let rules: Vec<String> = sqlx::query_scalar(
             "SELECT jsonb_pretty(v.rules) FROM ledger.verdicts v JOIN ledger.jobs j ON j.id = v.job_id
              WHERE j.agreement_id IN ($1, $2) ORDER BY j.id, v.number",

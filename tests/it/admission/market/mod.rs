@@ -4,6 +4,7 @@ mod cast;
 mod court;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use alloy::primitives::{Address, U256};
 use alloy::providers::Provider;
@@ -11,17 +12,21 @@ use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolValue;
 use tidewatch::app::anvil::Options;
 use tidewatch::ids::Did;
-use tidewatch::keeper::{
-    AccountError, Call, Contract, Mined, Purchase, purchase, switch,
-};
+use tidewatch::keeper::{AccountError, Call, Contract, Mined, Purchase, purchase, switch};
 
 use super::place::Place;
 use super::step::{Code, Step, Who};
 use super::table::Row;
+use crate::judging::bench::Rules;
 use crate::support::bytecode::batch;
 use crate::support::keeper::Chain;
 pub(super) use cast::Cast;
 pub(super) use court::Court;
+
+/// Depth of what is final: less than the blocks that are mined at the end.
+const FINAL_SOON: u64 = 5;
+/// Depth of what is final: more than any row has blocks.
+const FINAL_LATE: u64 = 40;
 
 /// Gas for several calls at once: less than a block of the chain has.
 const BATCH_GAS: u64 = 12_000_000;
@@ -43,27 +48,44 @@ impl Deal {
     pub(super) fn register(&self, _: &Cast) -> Call {
         let value = b"https://aquarius.example/ddo/2";
         let (contracts, did) = (&self.purchase.contracts, self.purchase.did);
-        purchase::register_did(contracts, did, alloy::primitives::keccak256(value), &[], value)
+        purchase::register_did(
+            contracts,
+            did,
+            alloy::primitives::keccak256(value),
+            &[],
+            value,
+        )
     }
 }
 
 /// The chain and its people.
 pub(super) struct Market {
     place: Place,
-    chain: Chain,
+    chain: Arc<Chain>,
     cast: Cast,
     replaced: BTreeMap<Contract, Address>,
     start_block: u64,
     act_from: u64,
+    payee: Option<Address>,
 }
 
 /// A row on its way.
 struct Course<'a> {
     row: &'a Row,
     deal: Deal,
+    state: State,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Default)]
+struct State {
     next: usize,
     registered: bool,
     created: Option<u64>,
+}
+
+fn deals(courses: Vec<Course<'_>>) -> Vec<Deal> {
+    courses.into_iter().map(|course| course.deal).collect()
 }
 
 impl Market {
@@ -81,16 +103,64 @@ impl Market {
         cast.give_tokens(&chain).await;
         Self {
             place,
-            chain,
+            chain: Arc::new(chain),
             cast,
             replaced: BTreeMap::new(),
             start_block: 0,
             act_from: 0,
+            payee: None,
         }
     }
 
-    /// Does all rows.
-    pub(super) async fn trade(&mut self, rows: &[&Row]) -> Vec<Deal> {
+    /// Makes a catalog that names the stranger as the only one who may be paid.
+    pub(super) fn name_payee(&mut self) {
+        self.payee = Some(self.cast.stranger);
+    }
+
+    /// Does all rows, and lets the judge look at them once all of it is final.
+    pub(super) async fn trade(mut self, rows: &[&Row]) -> (Vec<Deal>, Court) {
+        let mut courses = self.prepare(rows).await;
+        if self.place == Place::AcrossUpgrade {
+            let is_creation = |step: &Step| matches!(step, Step::Create(_));
+            self.advance_to(&mut courses, is_creation).await;
+            self.upgrade().await;
+        }
+        for course in &mut courses {
+            self.finish(course).await;
+        }
+        if self.place == Place::BeforeUpgrade {
+            self.upgrade().await;
+        }
+        self.chain.node.mine(10).await;
+        let mut court = self.court(&courses, FINAL_SOON).await;
+        court.judge().await;
+        (deals(courses), court)
+    }
+
+    /// Does row after row while a judge looks on, who is replaced by a new one each time. Every row is done, judged, taken back by a
+    /// reorganisation, judged, and done again in other blocks.
+    pub(super) async fn trade_twice(mut self, rows: &[&Row]) -> (Vec<Deal>, Court) {
+        let mut courses = self.prepare(rows).await;
+        let mut court = self.court(&courses, FINAL_LATE).await;
+        for course in &mut courses {
+            court.judge().await;
+            let (before, snapshot) = (course.state, self.chain.node.snapshot().await);
+            self.finish(course).await;
+            court.judge().await;
+            self.chain.node.revert(snapshot).await;
+            self.chain.node.mine(1).await;
+            court.judge().await;
+            course.state = before;
+            self.finish(course).await;
+            court.judge().await;
+        }
+        self.chain.node.mine(2 * FINAL_LATE).await;
+        court.judge().await;
+        (deals(courses), court)
+    }
+
+    /// What comes before the block from which jobs are started.
+    async fn prepare<'a>(&mut self, rows: &[&'a Row]) -> Vec<Course<'a>> {
         let mut courses = Vec::new();
         for row in rows {
             courses.push(self.course(row).await);
@@ -101,24 +171,31 @@ impl Market {
         let is_acting = |step: &Step| matches!(step, Step::ActingBegins);
         self.advance_to(&mut courses, is_acting).await;
         self.act_from = self.chain.node.head().await + 1;
-        if self.place == Place::AcrossUpgrade {
-            let is_creation = |step: &Step| matches!(step, Step::Create(_));
-            self.advance_to(&mut courses, is_creation).await;
-            self.chain.upgrade().await;
-        }
-        for course in &mut courses {
-            self.advance(course, course.row.steps.len()).await;
-        }
-        if self.place == Place::BeforeUpgrade {
-            self.chain.upgrade().await;
-        }
-        courses.into_iter().map(|course| course.deal).collect()
+        courses
     }
 
-    /// Ends the trade, and lets the judge look at it.
-    pub(super) async fn close(self, deals: &[Deal]) -> Court {
-        self.chain.node.mine(10).await;
-        Court::open(self.chain, deals, (self.start_block, self.act_from)).await
+    async fn court(&self, courses: &[Course<'_>], irreversible: u64) -> Court {
+        let deals = courses.iter().map(|course| &course.deal);
+        let listed: Vec<_> = deals
+            .filter(|deal| deal.listed)
+            .map(|deal| deal.purchase.did)
+            .collect();
+        let rules = Rules {
+            start_block: Some(self.start_block),
+            act_from: self.act_from,
+            irreversible,
+            ..Rules::default()
+        };
+        Court::open(Arc::clone(&self.chain), &listed, self.payee, rules).await
+    }
+
+    /// Only while nobody else looks at the chain.
+    async fn upgrade(&mut self) {
+        Arc::get_mut(&mut self.chain).unwrap().upgrade().await;
+    }
+
+    async fn finish(&mut self, course: &mut Course<'_>) {
+        self.advance(course, course.row.steps.len()).await;
     }
 
     async fn course<'a>(&self, row: &'a Row) -> Course<'a> {
@@ -137,9 +214,7 @@ impl Market {
         let mut course = Course {
             row,
             deal,
-            next: 0,
-            registered: false,
-            created: None,
+            state: State::default(),
         };
         if course.deal.register_first {
             self.register(&mut course).await;
@@ -148,7 +223,11 @@ impl Market {
     }
 
     fn template_contract(&self) -> Option<Address> {
-        let contract = self.chain.deployment.contracts.escrow_compute_execution_template;
+        let contract = self
+            .chain
+            .deployment
+            .contracts
+            .escrow_compute_execution_template;
         contract.filter(|_| !self.place.is_direct())
     }
 
@@ -158,7 +237,7 @@ impl Market {
         let (checksum, providers) = (alloy::primitives::keccak256(value), [self.cast.batcher]);
         let call = purchase::register_did(contracts, did, checksum, &providers, value);
         self.chain.provider.send(call).await.unwrap();
-        course.registered = true;
+        course.state.registered = true;
     }
 
     /// Takes every row that has such a step up to the first of them, and through it.
@@ -172,14 +251,14 @@ impl Market {
     }
 
     async fn advance(&mut self, course: &mut Course<'_>, end: usize) {
-        while course.next < end {
-            let step = course.row.steps[course.next];
+        while course.state.next < end {
+            let step = course.row.steps[course.state.next];
             let is_mark = matches!(step, Step::HistoryBegins | Step::ActingBegins);
-            if !is_mark && !course.registered {
+            if !is_mark && !course.state.registered {
                 self.register(course).await;
             }
             self.take(course, step).await;
-            course.next += 1;
+            course.state.next += 1;
         }
     }
 
@@ -190,7 +269,7 @@ impl Market {
             Step::HistoryBegins | Step::ActingBegins => {}
             Step::Create(who) => {
                 let mined = self.send(name, who, deal.purchase.create()).await;
-                course.created = Some(mined.block.number);
+                course.state.created = Some(mined.block.number);
             }
             Step::Send(who, make) => {
                 self.send(name, who, make(deal, cast)).await;
@@ -216,7 +295,7 @@ impl Market {
             }
             Step::Mine(blocks) => chain.node.mine(blocks).await,
             Step::At(offset) => {
-                let (head, created) = (chain.node.head().await, course.created.unwrap());
+                let (head, created) = (chain.node.head().await, course.state.created.unwrap());
                 let before = created + offset - 1;
                 assert!(head <= before, "{name}: block {head} is past {before}");
                 chain.node.mine(before - head).await;
@@ -258,7 +337,8 @@ impl Market {
             Code::Timeless => self.cast.timeless_store(&self.chain).await,
         };
         // An operator who knows of other code names it; what is not named would hold admission.
-        self.chain.deployment.implementations.push(implementation);
+        let chain = Arc::get_mut(&mut self.chain).unwrap();
+        chain.deployment.implementations.push(implementation);
         self.switch(contract, implementation).await;
     }
 

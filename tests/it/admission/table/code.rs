@@ -56,6 +56,20 @@ pub(super) const ROWS: &[Row] = &[
         verdicts: &["refused condition_id_mismatch"],
     },
     Row {
+        name: "the compute condition's proxy runs other code, whose words nobody can read: they hold nothing up",
+        places: BEHIND_PROXIES,
+        bend: honest,
+        steps: &[
+            CREATE,
+            PAY,
+            Replace(ComputeExecutionCondition, Announcer),
+            Send(Stranger, |deal, cast| cast.mumble(deal)),
+            Restore(ComputeExecutionCondition),
+            ANSWER,
+        ],
+        verdicts: &["admitted"],
+    },
+    Row {
         name: "the condition store's proxy runs code without a sense of time: answered after the window",
         places: BEHIND_PROXIES,
         bend: |deal, _| deal.purchase.time_outs[0] = 4,
@@ -72,7 +86,10 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "the condition store's proxy runs code without a sense of time: answered before the window",
         places: BEHIND_PROXIES,
-        bend: |deal, _| deal.purchase.time_locks[0] = 1_000_000,
+        bend: |deal, _| {
+            deal.purchase.time_locks[0] = 1_000_000;
+            deal.purchase.time_outs[0] = 2_000_000;
+        },
         steps: &[
             CREATE,
             PAY,

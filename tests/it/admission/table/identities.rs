@@ -96,9 +96,8 @@ pub(super) const ROWS: &[Row] = &[
 
 /// The same agreement with conditions that stand for nothing.
 fn unrelated(purchase: &Purchase) -> Purchase {
-    let ids = (0..3_u8).map(|index| {
-        ConditionId(keccak256([&purchase.agreement.0[..], &[index]].concat()))
-    });
+    let ids = (0..3_u8)
+        .map(|index| ConditionId(keccak256([&purchase.agreement.0[..], &[index]].concat())));
     Purchase {
         foreign_conditions: Some(ids.collect()),
         ..purchase.clone()

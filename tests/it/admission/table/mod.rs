@@ -5,6 +5,7 @@ mod histories;
 mod identities;
 mod money;
 mod owed;
+pub(super) mod payees;
 mod states;
 mod templates;
 mod times;

@@ -138,7 +138,12 @@ pub(super) const ROWS: &[Row] = &[
         name: "the asset is registered again with other providers after the answer",
         places: EVERYWHERE,
         bend: honest,
-        steps: &[CREATE, PAY, ANSWER, Send(Provider, |deal, cast| deal.register(cast))],
+        steps: &[
+            CREATE,
+            PAY,
+            ANSWER,
+            Send(Provider, |deal, cast| deal.register(cast)),
+        ],
         verdicts: &["admitted"],
     },
 ];

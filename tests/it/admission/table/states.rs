@@ -20,8 +20,12 @@ pub(super) const ROWS: &[Row] = &[
         steps: &[
             CREATE,
             ANSWER,
-            Send(Owner, |deal, cast| cast.delegate(deal, deal.purchase.lock_id())),
-            Send(Stranger, |deal, _| Cast::set_state(deal, deal.purchase.lock_id(), FULFILLED)),
+            Send(Owner, |deal, cast| {
+                cast.delegate(deal, deal.purchase.lock_id())
+            }),
+            Send(Stranger, |deal, _| {
+                Cast::set_state(deal, deal.purchase.lock_id(), FULFILLED)
+            }),
             Refused(Consumer, pay, "revert"),
         ],
         verdicts: &["refused lock_impossible"],
@@ -33,8 +37,12 @@ pub(super) const ROWS: &[Row] = &[
         steps: &[
             CREATE,
             ANSWER,
-            Send(Owner, |deal, cast| cast.delegate(deal, deal.purchase.lock_id())),
-            Send(Stranger, |deal, _| Cast::set_state(deal, deal.purchase.lock_id(), ABORTED)),
+            Send(Owner, |deal, cast| {
+                cast.delegate(deal, deal.purchase.lock_id())
+            }),
+            Send(Stranger, |deal, _| {
+                Cast::set_state(deal, deal.purchase.lock_id(), ABORTED)
+            }),
         ],
         verdicts: &["refused lock_impossible"],
     },
@@ -46,8 +54,12 @@ pub(super) const ROWS: &[Row] = &[
             CREATE,
             PAY,
             ANSWER,
-            Send(Owner, |deal, cast| cast.delegate(deal, deal.purchase.escrow_id())),
-            Send(Stranger, |deal, _| Cast::set_state(deal, deal.purchase.escrow_id(), FULFILLED)),
+            Send(Owner, |deal, cast| {
+                cast.delegate(deal, deal.purchase.escrow_id())
+            }),
+            Send(Stranger, |deal, _| {
+                Cast::set_state(deal, deal.purchase.escrow_id(), FULFILLED)
+            }),
         ],
         verdicts: &["refused escrow_aborted"],
     },
@@ -58,8 +70,12 @@ pub(super) const ROWS: &[Row] = &[
         steps: &[
             CREATE,
             PAY,
-            Send(Owner, |deal, cast| cast.delegate(deal, deal.purchase.compute_id())),
-            Send(Stranger, |deal, _| Cast::set_state(deal, deal.purchase.compute_id(), FULFILLED)),
+            Send(Owner, |deal, cast| {
+                cast.delegate(deal, deal.purchase.compute_id())
+            }),
+            Send(Stranger, |deal, _| {
+                Cast::set_state(deal, deal.purchase.compute_id(), FULFILLED)
+            }),
             Refused(Provider, answer, "revert"),
         ],
         verdicts: &[],
