@@ -313,7 +313,7 @@ impl Market {
         sent.unwrap_or_else(|error| panic!("in {:?}, {name}: {error}", self.place))
     }
 
-    const fn account(&self, who: Who) -> &tidewatch::keeper::Account {
+    fn account(&self, who: Who) -> &tidewatch::keeper::Account {
         match who {
             Who::Consumer => &self.chain.consumer,
             Who::Provider => &self.chain.provider,
