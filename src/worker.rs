@@ -8,13 +8,14 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::Fault;
+use crate::meters::{self, Tick};
 
 /// What a tick says of the work that is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +114,12 @@ pub async fn run<W: Worker>(
     stop: CancellationToken,
 ) -> Result<(), Ended> {
     let (mut failures, mut retries) = (0, pace.retries());
+    meters::expect_worker(W::NAME);
     while !stop.is_cancelled() {
-        let wait = match worker.tick().await {
+        let began = Instant::now();
+        let ticked = worker.tick().await;
+        meters::ticked(W::NAME, ending(&ticked), began.elapsed());
+        let wait = match ticked {
             Ok(Progress::More) => {
                 if recovered::<W>(&mut failures) {
                     retries = pace.retries();
@@ -153,6 +158,15 @@ pub async fn run<W: Worker>(
         }
     }
     Ok(())
+}
+
+fn ending<E: TickError>(ticked: &Result<Progress, E>) -> Tick {
+    match ticked {
+        Ok(Progress::Idle) => Tick::Idle,
+        Ok(Progress::More) => Tick::More,
+        Err(error) if error.fault() == Fault::Fatal => Tick::Ended,
+        Err(_) => Tick::Failed,
+    }
 }
 
 /// Ends a row of failures; answers whether there was one.

@@ -3,7 +3,7 @@
 //! Layout:
 //! - `cli.rs`: the command line; `commands/`: one file per command, each a short wiring list;
 //! - `config/`: flags, environment and `.env` → a checked configuration;
-//! - `lifecycle.rs`: starting and ending the workers of one process; `telemetry.rs`: logging;
+//! - `lifecycle.rs`: starting and ending the workers of one process; `telemetry/`: log and metrics;
 //! - `service.rs`: which workers a role means, and who wakes whom;
 //! - `calls.rs`: the port through which facts are read from the chain;
 //! - `catalog.rs`: the publisher's file, read again when it changes;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::catalog;
 use super::config::{ApiConfig, ChainConfig, EngineConfig, Role, Secret, ServiceConfig};
 use super::lifecycle::Supervisor;
+use super::telemetry::{Metrics, Source};
 use crate::api;
 use crate::chain::Provider;
 use crate::cluster::{self, KubernetesEngine};
@@ -70,16 +71,20 @@ impl Wakes {
 /// # Errors
 /// One sentence: what could not be reached, or does not fit.
 pub(super) async fn start(config: ServiceConfig) -> anyhow::Result<Supervisor> {
+    // before any worker, so that nothing is counted into the void
+    let metrics = Metrics::start()?;
     let mut service = Service {
         catalog: catalog::open(config.catalog.as_deref())?,
         engine: connect_engine(config.engine.as_ref()).await?,
         config,
         wakes: Wakes::default(),
         supervisor: Supervisor::default(),
+        measured: None,
     };
     service.start_operator();
     service.start_ledger_roles().await?;
     service.start_api().await?;
+    service.serve_metrics(metrics).await?;
     let catalog = service.catalog.follow(service.supervisor.stop());
     service.supervisor.spawn(catalog);
     Ok(service.supervisor)
@@ -91,6 +96,8 @@ struct Service {
     engine: Option<KubernetesEngine>,
     wakes: Wakes,
     supervisor: Supervisor,
+    /// Where metrics read the ledger: the workers' login where there is one.
+    measured: Option<Source>,
 }
 
 impl Service {
@@ -114,6 +121,8 @@ impl Service {
             .await
             .with_context(|| format!("TIDEWATCH_API_LISTEN: could not listen on {listen}"))?;
         tracing::info!(address = %listener.local_addr()?, "the API listens");
+        self.measured
+            .get_or_insert_with(|| Source::Reader(reader.clone()));
         let settings = api::Settings {
             operator_token_file: operator_token_file.clone(),
             followed: None,
@@ -152,6 +161,7 @@ impl Service {
         let ledger = open_ledger(url).await?;
         let keeper = read_deployment(self.config.keeper.as_deref())?;
         let deployment = self.start_chain_roles(&ledger, &keeper).await?;
+        self.measured = Some(Source::Workers(ledger.clone(), deployment));
         if self.has(Role::Resolver) {
             let resolver = Resolver::new(
                 ledger.clone(),
@@ -238,6 +248,13 @@ impl Service {
             forward_changes(engine, vec![wakes.observer, wakes.collector], stop).await;
             Ok(())
         });
+    }
+
+    async fn serve_metrics(&mut self, metrics: Metrics) -> anyhow::Result<()> {
+        let (listen, stop) = (self.config.metrics_listen, self.supervisor.stop());
+        let serving = metrics.serve(listen, self.measured.take(), stop).await?;
+        self.supervisor.spawn(serving);
+        Ok(())
     }
 
     async fn pass_hints_on(&mut self, ledger: &Ledger) -> anyhow::Result<()> {

@@ -37,6 +37,7 @@ pub mod dispatch;
 pub mod documents;
 mod error;
 pub mod facts;
+pub mod gauges;
 pub mod job_logs;
 pub mod jobs;
 pub mod judge_queue;

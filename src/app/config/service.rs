@@ -95,6 +95,8 @@ pub struct ServiceConfig {
     pub engine: Option<EngineConfig>,
     /// The API.
     pub api: Option<ApiConfig>,
+    /// Where metrics can be read.
+    pub metrics_listen: SocketAddr,
 }
 
 /// How the chain is followed.
@@ -175,7 +177,13 @@ impl ServiceConfig {
             .contains(&Role::Api)
             .then(|| read_api(options, environment, &mut faults))
             .flatten();
-        if faults.is_empty() {
+        let metrics_listen = read_address(
+            options.metrics_listen.as_deref(),
+            "127.0.0.1:9464",
+            "TIDEWATCH_METRICS_LISTEN",
+            &mut faults,
+        );
+        if let (Some(metrics_listen), true) = (metrics_listen, faults.is_empty()) {
             let (keeper, catalog) = (options.keeper.clone(), options.catalog.clone());
             Ok(Self {
                 roles,
@@ -185,6 +193,7 @@ impl ServiceConfig {
                 catalog,
                 engine,
                 api,
+                metrics_listen,
             })
         } else {
             Err(faults)
@@ -386,16 +395,31 @@ fn read_api(
             "is required: the reader's own login; there is no fallback to the writer's",
         );
     }
-    let listen = options.api_listen.as_deref().unwrap_or("127.0.0.1:8080");
-    let read = listen
-        .parse()
-        .map_err(|_| format!("is {listen:?}, not an address with a port, such as 127.0.0.1:8080"));
-    let listen = faults.check("TIDEWATCH_API_LISTEN", read);
+    let listen = read_address(
+        options.api_listen.as_deref(),
+        "127.0.0.1:8080",
+        "TIDEWATCH_API_LISTEN",
+        faults,
+    );
     Some(ApiConfig {
         database_url: database_url?,
         listen: listen?,
         operator_token_file: options.operator_token_file.clone(),
     })
+}
+
+/// An address to listen on; `usual` if none is given.
+fn read_address(
+    text: Option<&str>,
+    usual: &str,
+    variable: &str,
+    faults: &mut Faults,
+) -> Option<SocketAddr> {
+    let text = text.unwrap_or(usual);
+    let read = text
+        .parse()
+        .map_err(|_| format!("is {text:?}, not an address with a port, such as {usual}"));
+    faults.check(variable, read)
 }
 
 #[cfg(test)]
