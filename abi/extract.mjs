@@ -12,11 +12,13 @@ const here = dirname(fileURLToPath(import.meta.url));
 const contracts = {
   ConditionStoreManager: [
     "initialize", "delegateCreateRole", "delegateUpdateRole", "updateConditionState", "getCondition",
+    "getConditionListSize",
   ],
   AgreementStoreManager: [
     "initialize(address,address,address,address)",
     "createAgreement(bytes32,bytes32,bytes32,bytes32[],uint256[],uint256[],address[])",
     "getAgreement",
+    "getAgreementListSize",
   ],
   TemplateStoreManager: [
     "initialize", "registerTemplateActorType", "proposeTemplate(bytes32,address[],bytes32[],string)", "approveTemplate",
@@ -24,7 +26,7 @@ const contracts = {
   ],
   DIDRegistry: [
     "initialize", "registerAttribute", "addDIDProvider", "removeDIDProvider", "transferDIDOwnership", "getDIDOwner",
-    "isDIDProvider",
+    "isDIDProvider", "getDIDRegistrySize",
   ],
   OceanToken: ["initialize(address,address)", "addMinter", "mint", "approve", "balanceOf"],
   Dispenser: ["initialize(address,address)", "requestTokens"],

@@ -2,21 +2,15 @@
 
 use alloy::primitives::{Address, Bytes};
 
-use crate::chain::{self, BlockId, Provider};
+use crate::chain::{self, BlockId, Provider, Providers};
 use crate::ids::BlockRef;
 use crate::keeper::ContractCalls;
 
-impl ContractCalls for Provider {
+impl ContractCalls for Providers {
     type Error = chain::Error;
 
     async fn call(&self, to: Address, data: Bytes, at: Option<u64>) -> Result<Bytes, chain::Error> {
-        Self::call(
-            self,
-            to,
-            data,
-            at.map_or_else(BlockId::latest, BlockId::number),
-        )
-        .await
+        Self::call(self, to, data, block(at)).await
     }
 
     async fn call_at(
@@ -27,4 +21,25 @@ impl ContractCalls for Provider {
     ) -> Result<Bytes, chain::Error> {
         Self::call(self, to, data, BlockId::hash(block.hash)).await
     }
+}
+
+impl ContractCalls for Provider {
+    type Error = chain::Error;
+
+    async fn call(&self, to: Address, data: Bytes, at: Option<u64>) -> Result<Bytes, chain::Error> {
+        Self::call(self, to, data, block(at)).await
+    }
+
+    async fn call_at(
+        &self,
+        to: Address,
+        data: Bytes,
+        block: BlockRef,
+    ) -> Result<Bytes, chain::Error> {
+        Self::call(self, to, data, BlockId::hash(block.hash)).await
+    }
+}
+
+fn block(at: Option<u64>) -> BlockId {
+    at.map_or_else(BlockId::latest, BlockId::number)
 }

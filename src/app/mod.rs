@@ -69,6 +69,12 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Run(options) => commands::run::run(&options, &environment).await,
         Command::Migrate(options) => commands::migrate::run(&options, &environment).await,
         Command::Demo(options) => demo::run(&options, &environment).await,
+        Command::Status(options) => commands::status::run(&options, &environment).await,
+        Command::Check(options) => commands::check::run(&options, &environment).await,
+        Command::Follower(command) => commands::follower::run(&command, &environment).await,
+        Command::Parked(command) => commands::parked::run(&command, &environment).await,
+        Command::Pause(options) => commands::pause::run("pause", &options, &environment).await,
+        Command::Resume(options) => commands::pause::run("resume", &options, &environment).await,
         Command::Keeper(KeeperCommand::Deploy(options)) => {
             commands::keeper_deploy::run(&options, &environment).await
         }

@@ -14,9 +14,9 @@ use super::config::{ApiConfig, ChainConfig, EngineConfig, Role, Secret, ServiceC
 use super::lifecycle::Supervisor;
 use super::telemetry::{Metrics, Source};
 use crate::api;
-use crate::chain::Provider;
+use crate::chain::Providers;
 use crate::cluster::{self, KubernetesEngine};
-use crate::follower::{self, Follower, Following};
+use crate::follower::{self, ActAt, Follower, Following, Verifier};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
 use crate::ledger::schema::schema_version;
@@ -36,12 +36,19 @@ const SOON: Pace = Pace::every(Duration::from_millis(500));
 /// The same for what nobody waits for.
 const LATER: Pace = Pace::every(Duration::from_secs(5));
 
+/// The verifier's: what it cannot verify now (a pruned node, a hole that nobody fills) does not change by the second.
+const VERIFYING: Pace = Pace {
+    longest_retry: Duration::from_secs(60),
+    ..SOON
+};
+
 /// Grows when a release follows more contracts than the one before, so that an older program cannot move the cursor any more.
 const FILTER_VERSION: i32 = 1;
 
 /// Hints between workers. Those of other processes come through the database.
 #[derive(Clone, Debug, Default)]
 struct Wakes {
+    verifier: Wake,
     judge: Wake,
     resolver: Wake,
     dispatcher: Wake,
@@ -53,7 +60,7 @@ impl Wakes {
     fn on_hint(&self, channel: &str) {
         let woken = match channel {
             // the dispatcher too: a block that became deep enough lets jobs start
-            listen::RECORDED => vec![&self.judge, &self.dispatcher],
+            listen::RECORDED => vec![&self.verifier, &self.judge, &self.dispatcher],
             listen::TRANSITIONS => vec![
                 &self.resolver,
                 &self.dispatcher,
@@ -187,14 +194,28 @@ impl Service {
         let Some(chain) = &self.config.chain else {
             return find_deployment(ledger, keeper).await;
         };
-        let provider = connect_provider(chain)?;
+        let providers = Providers::new(chain.rpc_urls.iter().map(Secret::expose))?;
         let following = following(chain, keeper);
-        follower::check_contracts(&provider, &following).await?;
-        let deployment = follower::open(ledger, &provider, &following).await?;
+        follower::check_contracts(&providers, &following).await?;
+        let deployment = follower::open(ledger, &providers, &following).await?;
         if self.has(Role::Follower) {
-            let follower = Follower::new(ledger.clone(), provider.clone(), following);
+            let verifier = Verifier::new(
+                ledger.clone(),
+                providers.list().to_vec(),
+                following.clone(),
+                deployment,
+                Some(keeper.clone()),
+            );
             self.supervisor
-                .spawn_worker(follower, SOON, Wake::default());
+                .spawn_worker(verifier, VERIFYING, self.wakes.verifier.clone());
+            let follower = Follower::new(ledger.clone(), providers.clone(), following);
+            let wake = Wake::default();
+            self.supervisor.spawn_worker(follower, SOON, wake.clone());
+            let (announcing, stop) = (providers.clone(), self.supervisor.stop());
+            self.supervisor.spawn(async move {
+                announcing.announce(|| wake.wake(), stop).await;
+                Ok(())
+            });
         }
         if self.has(Role::Judge) {
             let catalog: watch::Receiver<Arc<Catalog>> = self.catalog.receiver();
@@ -202,7 +223,7 @@ impl Service {
                 ledger.clone(),
                 deployment,
                 keeper.clone(),
-                provider,
+                providers,
                 catalog,
             );
             self.supervisor
@@ -274,7 +295,8 @@ impl Service {
     }
 }
 
-async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
+/// Opens the writer's database, if its schema is one that this program can work with.
+pub(super) async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
     let ledger = Ledger::connect(url.expose(), CONNECTIONS).await?;
     let version = schema_version(&mut *ledger.acquire().await?).await?;
     ensure!(version.is_compatible(), "{version}");
@@ -282,7 +304,10 @@ async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
 }
 
 /// The newest deployment of these contracts: what roles without a node work on.
-async fn find_deployment(ledger: &Ledger, keeper: &Deployment) -> anyhow::Result<DeploymentId> {
+pub(super) async fn find_deployment(
+    ledger: &Ledger,
+    keeper: &Deployment,
+) -> anyhow::Result<DeploymentId> {
     let connection = &mut ledger.acquire().await?;
     let known =
         deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
@@ -293,7 +318,8 @@ async fn find_deployment(ledger: &Ledger, keeper: &Deployment) -> anyhow::Result
     Ok(newest.id)
 }
 
-fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
+/// Reads the deployment file.
+pub(super) fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
     let path = path.context("TIDEWATCH_KEEPER is required")?;
     let shown = path.display();
     let text = std::fs::read_to_string(path)
@@ -301,24 +327,27 @@ fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
     Deployment::parse(&text).with_context(|| format!("the deployment file {shown} cannot be used"))
 }
 
-fn connect_provider(chain: &ChainConfig) -> anyhow::Result<Provider> {
-    let url = chain
-        .rpc_urls
-        .first()
-        .context("TIDEWATCH_RPC_URLS is required")?;
-    Ok(Provider::new(url.expose())?)
+/// What is followed, and by which rules.
+pub(super) fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {
+    Following {
+        act_at: chain.act_at,
+        irreversible_at: chain.irreversible_at,
+        act_from_block: chain.act_from_block,
+        ..following_of(keeper)
+    }
 }
 
-fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {
+/// What the deployment file says of what is followed, under the default rules.
+pub(super) fn following_of(keeper: &Deployment) -> Following {
     Following {
         chain_id: keeper.chain_id,
         contracts_hash: keeper.contracts_hash(),
         contracts_json: contracts_json(keeper),
         addresses: keeper.addresses(),
         start_block: keeper.start_block,
-        act_at: chain.act_at,
-        irreversible_at: chain.irreversible_at,
-        act_from_block: chain.act_from_block,
+        act_at: ActAt::default(),
+        irreversible_at: None,
+        act_from_block: None,
         filter_version: FILTER_VERSION,
     }
 }
@@ -332,7 +361,10 @@ fn contracts_json(keeper: &Deployment) -> serde_json::Value {
     serde_json::Value::Object(named.collect())
 }
 
-async fn connect_engine(config: Option<&EngineConfig>) -> anyhow::Result<Option<KubernetesEngine>> {
+/// Makes the engine's client, if any role needs it.
+pub(super) async fn connect_engine(
+    config: Option<&EngineConfig>,
+) -> anyhow::Result<Option<KubernetesEngine>> {
     let Some(config) = config else {
         return Ok(None);
     };

@@ -250,7 +250,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn new(what: String, at: impl Into<At>) -> Self {
+    pub(super) fn new(what: String, at: impl Into<At>) -> Self {
         Self {
             what,
             at: at.into(),

@@ -42,8 +42,8 @@ impl Proof {
 pub struct NewBlock {
     /// Height and hash.
     pub at: BlockRef,
-    /// Hash of the block before.
-    pub parent: B256,
+    /// Hash of the block before; `None` for blocks of history whose logs told all that was needed.
+    pub parent: Option<B256>,
     /// When it was made, by its maker's clock.
     pub made_at: DateTime<Utc>,
     /// How its logs were proven.
@@ -78,7 +78,10 @@ pub async fn record(
     for block in blocks {
         numbers.push(bigint(TABLE, block.at.number)?);
     }
-    let parents: Vec<Vec<u8>> = blocks.iter().map(|block| block.parent.to_vec()).collect();
+    let parents: Vec<Option<Vec<u8>>> = blocks
+        .iter()
+        .map(|block| block.parent.map(|hash| hash.to_vec()))
+        .collect();
     let times: Vec<DateTime<Utc>> = blocks.iter().map(|block| block.made_at).collect();
     let proofs: Vec<String> = blocks
         .iter()
@@ -91,7 +94,7 @@ pub async fn record(
         deployment.0,
         &numbers,
         &hashes,
-        &parents,
+        &parents as &[Option<Vec<u8>>],
         &times,
         &proofs
     )
@@ -142,4 +145,48 @@ pub async fn orphan_from(
     .await
     .attempt("turn blocks into tombstones")?;
     Ok(done.rows_affected())
+}
+
+/// Notes that the canonical blocks `from` to `to` were proven by more than one reading.
+///
+/// # Errors
+/// Database errors.
+pub async fn prove(
+    transaction: &mut Transaction,
+    deployment: DeploymentId,
+    (from, to): (u64, u64),
+    proof: Proof,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE ledger.blocks SET proof = $4
+         WHERE deployment_id = $1 AND canonical AND number >= $2 AND number <= $3 AND proof = 'single_read'",
+        deployment.0,
+        bigint(TABLE, from)?,
+        bigint(TABLE, to)?,
+        proof.as_str()
+    )
+    .execute(&mut **transaction)
+    .await
+    .attempt("note how blocks were proven")?;
+    Ok(())
+}
+
+/// The canonical block at a height, if it is recorded.
+///
+/// # Errors
+/// Database errors; [`Error::Unreadable`].
+pub async fn find_hash(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    number: u64,
+) -> Result<Option<B256>, Error> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT hash AS "hash: Vec<u8>" FROM ledger.blocks WHERE deployment_id = $1 AND number = $2 AND canonical"#,
+        deployment.0,
+        bigint(TABLE, number)?
+    )
+    .fetch_optional(connection)
+    .await
+    .attempt("find a block's hash")?;
+    found.as_deref().map(|bytes| hash(TABLE, bytes)).transpose()
 }

@@ -3,8 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use url::Url;
-
+use super::endpoints::{read_endpoints, read_quorum};
 use super::{Environment, Faults, Secret, ServiceOptions};
 use crate::cluster::{AccessMode, PullPolicy};
 use crate::follower::{ActAt, IrreversibleAt};
@@ -104,6 +103,8 @@ pub struct ServiceConfig {
 pub struct ChainConfig {
     /// The nodes' endpoints. They can hold a key.
     pub rpc_urls: Vec<Secret>,
+    /// Different hosts of nodes that must name the same block before an event of it starts anything.
+    pub quorum: usize,
     /// When work may start.
     pub act_at: ActAt,
     /// What may never roll back; `None`: the finalized tag where the chain has it, else a depth of 64.
@@ -221,52 +222,12 @@ fn read_chain(
     environment: &Environment,
     faults: &mut Faults,
 ) -> ChainConfig {
-    // the flag wins over the variable; clap has merged them already, so only the twin file is left to look at
-    let rpc_urls = options.rpc_urls.clone().map(Secret::new);
-    let rpc_urls = rpc_urls.or_else(|| environment.secret("TIDEWATCH_RPC_URLS", faults));
-    let rpc_urls: Vec<_> = rpc_urls
-        .as_ref()
-        .map(|urls| {
-            urls.expose()
-                .split(',')
-                .map(|url| Secret::new(url.trim()))
-                .collect()
-        })
-        .unwrap_or_default();
-    if rpc_urls.is_empty() {
-        faults.add(
-            "TIDEWATCH_RPC_URLS",
-            "is required: one HTTP endpoint of a node of the chain",
-        );
-    }
-    for url in &rpc_urls {
-        match Url::parse(url.expose()) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => {}
-            _ => faults.add(
-                "TIDEWATCH_RPC_URLS",
-                "holds something that is not an http:// or https:// URL",
-            ),
-        }
-    }
-    if rpc_urls.len() > 1 {
-        faults.add(
-            "TIDEWATCH_RPC_URLS",
-            "holds several endpoints; this version follows one",
-        );
-    }
-    if options
-        .quorum
-        .as_deref()
-        .is_some_and(|quorum| quorum != "1")
-    {
-        faults.add(
-            "TIDEWATCH_QUORUM",
-            "must be 1 in this version, which follows one endpoint",
-        );
-    }
+    let rpc_urls = read_endpoints(options.rpc_urls.as_deref(), environment, faults);
+    let quorum = read_quorum(options.quorum.as_deref(), &rpc_urls, faults);
     let act_at = read_rule(options.act_at.as_deref(), "TIDEWATCH_ACT_AT", faults);
     ChainConfig {
         rpc_urls,
+        quorum,
         act_at: act_at.unwrap_or(ActAt::Finalized),
         irreversible_at: read_rule(
             options.irreversible_at.as_deref(),

@@ -1,10 +1,19 @@
 //! The follower on a real chain and a real Postgres.
 
+mod choosing;
+mod counting;
+mod database_away;
+pub(crate) mod liar;
+mod limits;
+mod many;
+mod misbehaving;
 mod providers;
 mod recording;
 mod refusals;
 mod reorganisations;
+mod verifying;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes};
@@ -45,7 +54,7 @@ struct Row {
 
 /// A chain with the echoing contract, and a ledger.
 struct Bench {
-    node: Node,
+    node: Arc<Node>,
     database: Database,
     contract: Address,
     account: Value,
@@ -63,10 +72,20 @@ impl Bench {
         let receipt = send(&node, &deploy).await;
         let contract = serde_json::from_value(receipt["contractAddress"].clone()).unwrap();
         Self {
-            node,
+            node: Arc::new(node),
             database,
             contract,
             account,
+        }
+    }
+
+    /// The same chain with an empty ledger.
+    async fn with_another_ledger(&self) -> Self {
+        Self {
+            node: Arc::clone(&self.node),
+            database: Database::create().await,
+            contract: self.contract,
+            account: self.account.clone(),
         }
     }
 
@@ -126,12 +145,22 @@ impl Bench {
     }
 
     async fn rows(&self, canonical: bool) -> Vec<Row> {
+        self.rows_where(canonical, None).await
+    }
+
+    /// The canonical rows of one of several deployments.
+    async fn rows_of(&self, deployment: DeploymentId) -> Vec<Row> {
+        self.rows_where(true, Some(deployment.0)).await
+    }
+
+    async fn rows_where(&self, canonical: bool, deployment: Option<i64>) -> Vec<Row> {
         type Columns = (i64, Vec<u8>, i64, Vec<u8>, Vec<u8>, Vec<Vec<u8>>, Vec<u8>);
         let rows: Vec<Columns> = sqlx::query_as(
             "SELECT block_number, block_hash, log_index, transaction_hash, address, topics, data FROM ledger.logs
-             WHERE canonical = $1 ORDER BY block_number, log_index",
+             WHERE canonical = $1 AND ($2::bigint IS NULL OR deployment_id = $2) ORDER BY block_number, log_index",
         )
         .bind(canonical)
+        .bind(deployment)
         .fetch_all(&self.database.pool)
         .await
         .unwrap();

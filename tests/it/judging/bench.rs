@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
-use tidewatch::chain::Provider;
-use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt};
+use tidewatch::chain::{Provider, Providers};
+use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt, Verifier};
 use tidewatch::ids::{AgreementId, DeploymentId, Did};
 use tidewatch::keeper::ContractCalls;
 use tidewatch::ledger::Ledger;
@@ -48,7 +48,8 @@ pub(crate) struct Bench {
     pub(crate) follower: Follower,
     pub(crate) id: DeploymentId,
     pub(crate) catalog: watch::Sender<Arc<Catalog>>,
-    _database: Database,
+    following: Following,
+    database: Database,
 }
 
 /// A job as its rows have it.
@@ -66,6 +67,17 @@ impl Bench {
     /// Follows a chain on which things may have happened already.
     pub(crate) async fn on(chain: impl Into<Arc<Chain>>, rules: Rules) -> Self {
         let chain: Arc<Chain> = chain.into();
+        let provider = Provider::new(chain.node.url().as_str()).unwrap();
+        Self::through(provider, chain, rules).await
+    }
+
+    /// Follows a chain through a provider that may not tell all of it.
+    pub(crate) async fn through(
+        provider: Provider,
+        chain: impl Into<Arc<Chain>>,
+        rules: Rules,
+    ) -> Self {
+        let chain: Arc<Chain> = chain.into();
         let database = Database::create().await;
         let (pool, ledger) = (database.pool.clone(), database.ledger.clone());
         let deployment = &chain.deployment;
@@ -80,8 +92,7 @@ impl Bench {
             act_from_block: Some(rules.act_from),
             filter_version: 1,
         };
-        let provider = Provider::new(chain.node.url().as_str()).unwrap();
-        let mut follower = Follower::new(ledger.clone(), provider, following);
+        let mut follower = Follower::new(ledger.clone(), provider, following.clone());
         let id = follower.open().await.unwrap();
         Self {
             chain,
@@ -90,7 +101,8 @@ impl Bench {
             follower,
             id,
             catalog: watch::Sender::new(Arc::new(Catalog::empty())),
-            _database: database,
+            following,
+            database,
         }
     }
 
@@ -111,8 +123,25 @@ impl Bench {
         self.catalog.send_replace(Arc::new(catalog));
     }
 
-    pub(crate) fn judge(&self) -> Judge<Provider> {
-        self.judge_asking(Provider::new(self.chain.node.url().as_str()).unwrap())
+    /// The database's URL, as its owner.
+    pub(crate) fn url(&self) -> &str {
+        &self.database.url
+    }
+
+    /// A verifier that asks these providers, and the contracts for what they count.
+    pub(crate) fn verifier(&self, providers: Vec<Provider>) -> Verifier {
+        let keeper = Some(self.chain.deployment.clone());
+        Verifier::new(
+            self.ledger.clone(),
+            providers,
+            self.following.clone(),
+            self.id,
+            keeper,
+        )
+    }
+
+    pub(crate) fn judge(&self) -> Judge<Providers> {
+        self.judge_asking(Providers::new([self.chain.node.url().as_str()]).unwrap())
     }
 
     pub(crate) fn judge_asking<C: ContractCalls>(&self, calls: C) -> Judge<C> {
