@@ -24,3 +24,4 @@ mod resolution;
 mod scheduler;
 mod stages;
 mod support;
+mod upgrading;
