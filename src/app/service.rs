@@ -15,6 +15,7 @@ use super::lifecycle::Supervisor;
 use crate::api;
 use crate::chain::Provider;
 use crate::cluster::{self, KubernetesEngine};
+use crate::documents::Documents;
 use crate::follower::{self, Follower, Following};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
@@ -158,6 +159,7 @@ impl Service {
                 deployment,
                 keeper.clone(),
                 self.catalog.receiver(),
+                Documents::new(&self.config.documents)?,
             );
             self.supervisor
                 .spawn_worker(resolver, SOON, self.wakes.resolver.clone());

@@ -11,7 +11,8 @@
 //! - `status.rs`: the only way to move a job: state and transition in one step;
 //! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
 //! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `verdicts.rs`,
-//!   `policies.rs`, `documents.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
+//!   `policies.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
+//! - `registrations.rs`, `documents.rs`, `job_documents.rs`: what the resolver reads, fetched and waits for;
 //! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table;
 //! - `database.rs`: whole databases, for the demo;
 //! - `schema.rs`, `roles/`: migrating, comparing versions, the three logins and their rights;
@@ -36,6 +37,7 @@ pub mod dispatch;
 pub mod documents;
 mod error;
 pub mod facts;
+pub mod job_documents;
 pub mod job_logs;
 pub mod jobs;
 pub mod judge_queue;
@@ -46,6 +48,7 @@ pub mod logs;
 pub mod parked;
 pub mod policies;
 pub mod reader;
+pub mod registrations;
 pub mod results;
 pub mod roles;
 pub mod schema;

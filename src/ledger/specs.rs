@@ -5,13 +5,15 @@ use sqlx::PgConnection;
 
 use super::{Attempt, Error, Transaction};
 use crate::admission::Position;
-use crate::ids::{AgreementId, BlockRef, DeploymentId, Did, JobId};
+use crate::ids::{AgreementId, BlockRef, DeploymentId, Did, JobId, JobName};
 
 /// An admitted job that has no specification yet.
 #[derive(Clone, Debug)]
 pub struct Unresolved {
     /// The job.
     pub job: JobId,
+    /// Its name.
+    pub name: JobName,
     /// Its agreement.
     pub agreement: AgreementId,
     /// Its asset.
@@ -26,7 +28,8 @@ pub struct Unresolved {
     pub judged: BlockRef,
 }
 
-/// Locks the oldest job that waits for its specification, leaving out those that somebody else holds.
+/// Locks the oldest job that waits for its specification and is due, leaving out those that somebody else holds or has leased; on
+/// request also those that are known to wait for something from outside.
 ///
 /// A job waits until its block is deep enough to act on: what is frozen must not rest on a registration that may still be
 /// reorganised away.
@@ -36,19 +39,23 @@ pub struct Unresolved {
 pub async fn lock_unresolved(
     transaction: &mut Transaction,
     deployment: DeploymentId,
+    without_waiting: bool,
 ) -> Result<Option<Unresolved>, Error> {
     let row = sqlx::query!(
-        r#"SELECT s.job_id, j.agreement_id AS "agreement: Vec<u8>", j.did AS "did: Vec<u8>", j.consumer AS "consumer: Vec<u8>",
+        r#"SELECT s.job_id, j.name, j.agreement_id AS "agreement: Vec<u8>", j.did AS "did: Vec<u8>", j.consumer AS "consumer: Vec<u8>",
                   c.judged_number, c.judged_hash AS "judged_hash: Vec<u8>"
            FROM ledger.job_state s
            JOIN ledger.jobs j ON j.id = s.job_id
            JOIN ledger.cursors c ON c.deployment_id = s.deployment_id
            WHERE s.deployment_id = $1 AND s.phase = 'awaiting_document' AND s.block_canonical AND NOT s.removed
              AND greatest(s.block_number, s.owed_block) <= least(c.act_number, c.judged_number)
+             AND s.not_before <= clock_timestamp() AND (s.lease_until IS NULL OR s.lease_until <= clock_timestamp())
+             AND NOT ($2 AND EXISTS (SELECT 1 FROM ledger.job_documents w WHERE w.job_id = s.job_id AND w.finding IS NULL))
              AND NOT EXISTS (SELECT 1 FROM ledger.parked p WHERE p.deployment_id = s.deployment_id AND p.kind = 'job'
                                                              AND p.key = j.name AND p.replayed_at IS NULL)
            ORDER BY s.job_id LIMIT 1 FOR UPDATE OF s SKIP LOCKED"#,
-        deployment.0
+        deployment.0,
+        without_waiting
     )
     .fetch_optional(&mut **transaction)
     .await
@@ -61,6 +68,7 @@ pub async fn lock_unresolved(
     let hash = |bytes: &[u8]| B256::try_from(bytes).map_err(Error::unreadable("jobs"));
     Ok(Some(Unresolved {
         job,
+        name: row.name.parse().map_err(Error::unreadable("jobs"))?,
         agreement: AgreementId(hash(&row.agreement)?),
         did: Did(hash(&row.did)?),
         consumer: Address::try_from(row.consumer.as_slice()).map_err(Error::unreadable("jobs"))?,

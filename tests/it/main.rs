@@ -12,6 +12,7 @@ mod api;
 mod architecture;
 mod crash;
 mod decoding;
+mod documents;
 mod end_to_end;
 mod equipment;
 mod follower;

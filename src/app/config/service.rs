@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{Environment, Faults, Secret, ServiceOptions};
 use crate::cluster::{AccessMode, PullPolicy};
+use crate::documents;
 use crate::follower::{ActAt, IrreversibleAt};
 
 /// A part of the service that can run by itself.
@@ -91,6 +92,8 @@ pub struct ServiceConfig {
     pub chain: Option<ChainConfig>,
     /// The publisher's catalog.
     pub catalog: Option<PathBuf>,
+    /// How documents are fetched.
+    pub documents: documents::Settings,
     /// What runs the jobs.
     pub engine: Option<EngineConfig>,
     /// The API.
@@ -171,6 +174,10 @@ impl ServiceConfig {
             needed(Role::asks_the_chain).then(|| read_chain(options, environment, &mut faults));
         let engine =
             needed(Role::asks_the_engine).then(|| read_engine(options, environment, &mut faults));
+        let documents = documents::Settings {
+            ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut faults),
+            ca_file: options.ca_file.clone(),
+        };
         let api = roles
             .contains(&Role::Api)
             .then(|| read_api(options, environment, &mut faults))
@@ -183,6 +190,7 @@ impl ServiceConfig {
                 keeper,
                 chain,
                 catalog,
+                documents,
                 engine,
                 api,
             })
@@ -205,6 +213,26 @@ fn read_roles(text: &str, faults: &mut Faults) -> BTreeSet<Role> {
         }
     }
     roles
+}
+
+/// The gateway is the operator's own and may lie anywhere; what it gives is checked against the registered checksum.
+fn read_gateway(text: Option<&str>, faults: &mut Faults) -> Option<Url> {
+    let text = text?;
+    let url = Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if url.is_none() {
+        faults.add(
+            "TIDEWATCH_IPFS_GATEWAY",
+            "must be https://host or http://host, with nothing before or after the host",
+        );
+    }
+    url
 }
 
 fn read_chain(

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 27] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
@@ -16,6 +16,7 @@ const KNOWN: [&str; 26] = [
     "ENGINE",
     "IMAGE",
     "IMAGE_PULL_POLICY",
+    "IPFS_GATEWAY",
     "IRREVERSIBLE_AT",
     "KEEPER",
     "KEEP_CLUSTER",

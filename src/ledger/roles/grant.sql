@@ -15,11 +15,11 @@ GRANT INSERT ON
     ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue,
     ledger.facts, ledger.policy_versions, ledger.jobs, ledger.job_state, ledger.verdicts, ledger.job_evidence, ledger.documents,
     ledger.job_specs, ledger.parked, ledger.job_attempts, ledger.transitions, ledger.job_logs, ledger.job_log_chunks,
-    ledger.results, ledger.operator_actions
+    ledger.results, ledger.operator_actions, ledger.job_documents
 TO tidewatch_writer;
 GRANT UPDATE ON
     ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue,
-    ledger.job_state, ledger.parked, ledger.job_attempts, ledger.job_logs, ledger.job_log_chunks
+    ledger.job_state, ledger.parked, ledger.job_attempts, ledger.job_logs, ledger.job_log_chunks, ledger.job_documents
 TO tidewatch_writer;
 GRANT DELETE ON
     ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue, ledger.job_evidence, ledger.job_logs, ledger.job_log_chunks

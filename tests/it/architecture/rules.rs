@@ -1,7 +1,7 @@
 use std::path::Path;
 
 /// What of this crate each module may name, beside itself. `module::Item` allows that item only.
-const MODULES: [(&str, &[&str]); 18] = [
+const MODULES: [(&str, &[&str]); 19] = [
     ("ids", &[]),
     ("fault", &[]),
     ("clock", &[]),
@@ -12,6 +12,10 @@ const MODULES: [(&str, &[&str]); 18] = [
     ("engine", &["ids", "fault", "jobs", "workflows"]),
     ("chain", &["ids", "fault", "clock", "worker"]),
     ("keeper", &["ids", "fault", "clock", "worker", "chain"]),
+    (
+        "documents",
+        &["ids", "fault", "worker", "admission", "workflows"],
+    ),
     (
         "ledger",
         &[
@@ -50,6 +54,7 @@ const MODULES: [(&str, &[&str]); 18] = [
     (
         "scheduler",
         &[
+            "documents",
             "ids",
             "fault",
             "clock",

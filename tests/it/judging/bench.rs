@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
 use tidewatch::chain::Provider;
+use tidewatch::documents::Documents;
 use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt};
 use tidewatch::ids::{AgreementId, DeploymentId, Did};
 use tidewatch::keeper::ContractCalls;
@@ -15,6 +16,7 @@ use tidewatch::workflows::Catalog;
 use tokio::sync::watch;
 
 use crate::support::database::Database;
+use crate::support::documents::Web;
 use crate::support::keeper::Chain;
 
 /// The pinned image of the tests' workflows. Nothing pulls it here.
@@ -48,6 +50,8 @@ pub(crate) struct Bench {
     pub(crate) follower: Follower,
     pub(crate) id: DeploymentId,
     pub(crate) catalog: watch::Sender<Arc<Catalog>>,
+    /// How the resolver fetches: the tests' own names only, so that nothing here depends on who is on line.
+    pub(crate) documents: Documents,
     _database: Database,
 }
 
@@ -89,6 +93,7 @@ impl Bench {
             follower,
             id,
             catalog: watch::Sender::new(Arc::new(Catalog::empty())),
+            documents: Web::new().documents(),
             _database: database,
         }
     }
@@ -131,6 +136,7 @@ impl Bench {
             self.id,
             self.chain.deployment.clone(),
             self.catalog.subscribe(),
+            self.documents.clone(),
         )
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod anvil;
 pub(crate) mod cluster;
 pub(crate) mod database;
+pub(crate) mod documents;
 pub(crate) mod holding;
 pub(crate) mod inputs;
 pub(crate) mod keeper;
