@@ -1,5 +1,6 @@
 //! The DIDRegistry's events as the resolver needs them: a reading of `logs` through `log_subjects`.
 
+use alloy::primitives::B256;
 use sqlx::PgConnection;
 
 use super::judging::{self, Logged};
@@ -22,14 +23,12 @@ pub async fn list_of_agreement(
     let key = [agreement.0];
     let naming = judging::list_about(connection, id, subjects::AGREEMENT, &key, up_to).await?;
     let mut dids = vec![agreement.0];
-    dids.extend(
-        naming
-            .iter()
-            .filter_map(|logged| match keeper::decode(deployment, &logged.log) {
-                Ok(Some(KeeperEvent::DidRegistered { did, .. })) => Some(did.0),
-                _ => None,
-            }),
-    );
+    dids.extend(naming.iter().filter_map(|(_, logged)| {
+        match keeper::decode(deployment, &logged.log) {
+            Ok(Some(KeeperEvent::DidRegistered { did, .. })) => Some(did.0),
+            _ => None,
+        }
+    }));
     let logs = judging::list_about(connection, id, subjects::DID, &dids, up_to).await?;
     Ok(decoded(deployment, &logs))
 }
@@ -49,9 +48,9 @@ pub async fn list_of_did(
 }
 
 /// Logs that cannot be decoded are parked by the judge and say nothing here.
-fn decoded(deployment: &Deployment, logs: &[Logged]) -> Vec<Recorded> {
+fn decoded(deployment: &Deployment, logs: &[(B256, Logged)]) -> Vec<Recorded> {
     logs.iter()
-        .filter_map(|logged| {
+        .filter_map(|(_, logged)| {
             let event = keeper::decode(deployment, &logged.log).ok()??;
             Some(Recorded {
                 log: logged.id,

@@ -43,7 +43,7 @@ pub use collector::Collector;
 pub use dispatcher::{Dispatcher, DispatcherSettings};
 pub use error::Error;
 pub use hints::forward_changes;
-pub use judge::Judge;
+pub use judge::{Difference, Judge, rejudge};
 pub use observer::Observer;
 pub use reaper::{Reaper, ReaperSettings};
 pub use resolver::{Resolver, ResolverSettings};

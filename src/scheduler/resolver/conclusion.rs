@@ -35,9 +35,9 @@ pub(super) async fn freeze(
         policy: catalog.sha256,
     };
     specs::freeze(transaction, job.job, &spec).await?;
-    for log in &frozen.registrations {
-        verdicts::record_evidence(transaction, job.job, "workflow", *log).await?;
-    }
+    let logs = frozen.registrations.iter();
+    let evidence: Vec<_> = logs.map(|log| (job.job, "workflow", *log)).collect();
+    verdicts::record_evidence(transaction, &evidence).await?;
     move_to(transaction, job, |attempt| {
         Status::of_phase(Phase::Queued, attempt)
     })
@@ -56,7 +56,7 @@ pub(super) async fn refuse(
         _ => (Outcome::Refused, "refused"),
     };
     if let Some(log) = refusal.registration {
-        verdicts::record_evidence(transaction, job.job, "workflow", log).await?;
+        verdicts::record_evidence(transaction, &[(job.job, "workflow", log)]).await?;
     }
     let mut locked = status::lock(transaction, job.job).await?;
     let answer = RuleAnswer {

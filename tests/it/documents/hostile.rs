@@ -76,14 +76,15 @@ async fn what_would_fill_the_memory_is_cut_off() {
     let announced = server.put("/announced", Reply::Raw(announced));
     let endless = server.put("/endless", Reply::Endless);
     for address in [announced, endless] {
-        let found = documents.find(&document(&address, keccak256(RIGHT)));
+        let want = document(&address, keccak256(RIGHT));
+        let found = documents.find(&want);
         let found = timeout(Duration::from_secs(10), found).await.unwrap();
         assert_eq!(found.unwrap(), Finding::TooLarge, "{address}");
     }
     // 64 KiB of zeros packed a thousandfold; nothing here unpacks anything.
     for encoding in ["gzip", "br", "deflate", "zstd", "gzip, identity", "x"] {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n\r\n");
-        let bomb = [head.as_bytes(), &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]].concat();
+        let bomb = [head.into_bytes(), vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0]].concat();
         let address = server.put("/packed", Reply::Raw(bomb));
         assert!(
             wrong(&documents, &address).await.contains("compressed"),

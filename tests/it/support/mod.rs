@@ -7,6 +7,7 @@ pub(crate) mod documents;
 pub(crate) mod holding;
 pub(crate) mod inputs;
 pub(crate) mod keeper;
+pub(crate) mod registry;
 pub(crate) mod runtime;
 pub(crate) mod service;
 pub(crate) mod world;
