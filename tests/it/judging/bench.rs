@@ -1,6 +1,7 @@
 //! A chain with the real contracts, a ledger, and the workers between them, ticked by hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::support::database::Database;
 use crate::support::documents::Web;
+use crate::support::eventually;
 use crate::support::keeper::Chain;
 
 /// The pinned image of the tests' workflows. Nothing pulls it here.
@@ -149,7 +151,20 @@ impl Bench {
     pub(crate) async fn settle(&mut self) {
         self.follow().await;
         exhaust(&mut self.judge()).await;
-        exhaust(&mut self.resolver()).await;
+        self.resolve().await;
+    }
+
+    /// Lets the resolver do all there is to do, and waits for what it has gone to ask registries.
+    pub(crate) async fn resolve(&self) {
+        let mut resolver = self.resolver();
+        let resolver = tokio::sync::Mutex::new(&mut resolver);
+        eventually("nobody is asked any more", Duration::from_secs(60), || async {
+            exhaust(*resolver.lock().await).await;
+            let out = "SELECT count(*) FROM ledger.job_state WHERE lease_worker = 'resolver'";
+            let out: i64 = sqlx::query_scalar(out).fetch_one(&self.pool).await.unwrap();
+            (out == 0).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn jobs(&self, agreement: AgreementId) -> Vec<Job> {

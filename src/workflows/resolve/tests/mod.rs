@@ -1,3 +1,5 @@
+//! What is decided of workflows that stand in the registry and the catalog; `elsewhere.rs`: of those that lie elsewhere.
+
 use alloy::primitives::{Address, B256};
 use serde_json::json;
 
