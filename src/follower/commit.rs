@@ -7,7 +7,7 @@ use super::read::Batch;
 use super::worker::Follower;
 use crate::ids::DeploymentId;
 use crate::ledger::cursors::{Horizons, Position};
-use crate::ledger::{self, blocks, cursors, logs};
+use crate::ledger::{self, blocks, cursors, logs, readings};
 use crate::worker::Progress;
 
 impl Follower {
@@ -79,6 +79,10 @@ impl Follower {
         .await?;
         if !moved {
             return Ok(false);
+        }
+        if batch.history {
+            let range = (position.recorded.number + 1, batch.to.number);
+            readings::record(&mut transaction, deployment, range, &batch.provider).await?;
         }
         let revived = blocks::record(&mut transaction, deployment, &batch.blocks).await?;
         if !revived.is_empty() {

@@ -10,6 +10,9 @@
 //! - `worker.rs`: the tick: look, decide, read;
 //! - `commit.rs`: what was read goes into the ledger;
 //! - `reorganisation.rs`: rollback, a new beginning, halt;
+//! - `verifier.rs`: a worker of its own: reads history a second time and moves the verified cursor; `compare.rs`: what differs,
+//!   decided without I/O; `settle.rs`: what a block really holds, and mending the ledger; `counters.rs`: the contracts' own count;
+//!   `proving.rs`: what follows from headers; `resync.rs`: the same because an operator asks for it;
 //! - `error.rs`: why following stands still or ends.
 //!
 //! Invariants:
@@ -29,15 +32,23 @@
 //! before a provider's filters are known to be true: there are nodes that serve empty ones.
 
 mod commit;
+mod compare;
+mod counters;
 mod error;
 mod following;
 mod identity;
 mod plan;
+mod proving;
 mod read;
 mod reorganisation;
+mod resync;
+mod settle;
+mod verifier;
 mod worker;
 
 pub use error::Error;
 pub use following::{ActAt, BadRule, DEFAULT_DEPTH, Following, IrreversibleAt};
 pub use identity::{check_contracts, open};
+pub use resync::Resynced;
+pub use verifier::Verifier;
 pub use worker::Follower;

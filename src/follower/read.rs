@@ -26,13 +26,14 @@ pub(super) struct Batch {
     pub(super) proven: bool,
     /// Whether it lies at or below the irreversible block.
     pub(super) history: bool,
+    /// Who gave it.
+    pub(super) provider: String,
 }
 
 /// Reads the logs of blocks that can never change, and the headers of those that hold any.
 ///
 /// `Ok(None)` when the block before is not `recorded`, or the last one not `irreversible` at that height: the chain moved since
-/// the look. The batch counts as proven though it was read once: the second reading, which a pruned node's silence calls for,
-/// is made by a later pass over verified ranges.
+/// the look. One reading proves nothing, since pruned nodes leave out old logs in silence: a second one is the verifier's.
 pub(super) async fn range(
     provider: &Provider,
     addresses: &[Address],
@@ -66,8 +67,9 @@ pub(super) async fn range(
         to: read.last.at,
         blocks,
         logs: read.logs.into_iter().map(log).collect(),
-        proven: true,
+        proven: false,
         history: true,
+        provider: provider.name().to_owned(),
     }))
 }
 
@@ -100,6 +102,7 @@ pub(super) async fn window_block(
         logs: logs.into_iter().map(log).collect(),
         proven: true,
         history: false,
+        provider: provider.name().to_owned(),
     }))
 }
 

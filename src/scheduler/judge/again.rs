@@ -7,6 +7,7 @@ use alloy::primitives::{Address, Bytes};
 use tokio::sync::watch;
 
 use super::intake::Intake;
+use super::late::Late;
 use super::{Docket, Judge};
 use crate::admission::{Decision, Verdict};
 use crate::ids::{AgreementId, DeploymentId, JobName};
@@ -60,6 +61,7 @@ pub async fn rejudge(
         to: seen.judged,
         seen,
         logs: Vec::new(),
+        late: Late::default(),
         due: Vec::new(),
     };
     let (mut differences, mut after) = (Vec::new(), None);

@@ -1,11 +1,12 @@
 use std::path::Path;
 
 /// What of this crate each module may name, beside itself. `module::Item` allows that item only.
-const MODULES: [(&str, &[&str]); 19] = [
+const MODULES: [(&str, &[&str]); 20] = [
     ("ids", &[]),
     ("fault", &[]),
     ("clock", &[]),
-    ("worker", &["fault"]),
+    ("meters", &[]),
+    ("worker", &["fault", "meters"]),
     ("jobs", &["ids"]),
     ("admission", &["ids", "jobs", KEEPER]),
     ("workflows", &["ids", "jobs", "admission", KEEPER]),
@@ -106,6 +107,7 @@ const MODULES: [(&str, &[&str]); 19] = [
             "workflows",
             "engine",
             "ledger",
+            "meters",
         ],
     ),
     ("app", &["*"]),

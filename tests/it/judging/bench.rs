@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
 use tidewatch::chain::Provider;
 use tidewatch::documents::Documents;
-use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt};
+use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt, Verifier};
 use tidewatch::ids::{AgreementId, DeploymentId, Did};
 use tidewatch::keeper::ContractCalls;
 use tidewatch::ledger::Ledger;
@@ -54,7 +54,8 @@ pub(crate) struct Bench {
     pub(crate) catalog: watch::Sender<Arc<Catalog>>,
     /// How the resolver fetches: the tests' own names only, so that nothing here depends on who is on line.
     pub(crate) documents: Documents,
-    _database: Database,
+    following: Following,
+    database: Database,
 }
 
 /// A job as its rows have it.
@@ -71,6 +72,12 @@ pub(crate) struct Job {
 impl Bench {
     /// Follows a chain on which things may have happened already.
     pub(crate) async fn on(chain: Chain, rules: Rules) -> Self {
+        let provider = Provider::new(chain.node.url().as_str()).unwrap();
+        Self::through(provider, chain, rules).await
+    }
+
+    /// Follows a chain through a provider that may not tell all of it.
+    pub(crate) async fn through(provider: Provider, chain: Chain, rules: Rules) -> Self {
         let database = Database::create().await;
         let (pool, ledger) = (database.pool.clone(), database.ledger.clone());
         let deployment = &chain.deployment;
@@ -85,8 +92,7 @@ impl Bench {
             act_from_block: Some(rules.act_from),
             filter_version: 1,
         };
-        let provider = Provider::new(chain.node.url().as_str()).unwrap();
-        let mut follower = Follower::new(ledger.clone(), provider, following);
+        let mut follower = Follower::new(ledger.clone(), provider, following.clone());
         let id = follower.open().await.unwrap();
         Self {
             chain,
@@ -96,7 +102,8 @@ impl Bench {
             id,
             catalog: watch::Sender::new(Arc::new(Catalog::empty())),
             documents: Web::new().documents(),
-            _database: database,
+            following,
+            database,
         }
     }
 
@@ -115,6 +122,23 @@ impl Bench {
         );
         let catalog = Catalog::parse(text.as_bytes()).unwrap();
         self.catalog.send_replace(Arc::new(catalog));
+    }
+
+    /// The database's URL, as its owner.
+    pub(crate) fn url(&self) -> &str {
+        &self.database.url
+    }
+
+    /// A verifier that asks these providers, and the contracts for what they count.
+    pub(crate) fn verifier(&self, providers: Vec<Provider>) -> Verifier {
+        let keeper = Some(self.chain.deployment.clone());
+        Verifier::new(
+            self.ledger.clone(),
+            providers,
+            self.following.clone(),
+            self.id,
+            keeper,
+        )
     }
 
     pub(crate) fn judge(&self) -> Judge<Provider> {
@@ -158,12 +182,16 @@ impl Bench {
     pub(crate) async fn resolve(&self) {
         let mut resolver = self.resolver();
         let resolver = tokio::sync::Mutex::new(&mut resolver);
-        eventually("nobody is asked any more", Duration::from_secs(60), || async {
-            exhaust(*resolver.lock().await).await;
-            let out = "SELECT count(*) FROM ledger.job_state WHERE lease_worker = 'resolver'";
-            let out: i64 = sqlx::query_scalar(out).fetch_one(&self.pool).await.unwrap();
-            (out == 0).then_some(())
-        })
+        eventually(
+            "nobody is asked any more",
+            Duration::from_secs(60),
+            || async {
+                exhaust(*resolver.lock().await).await;
+                let out = "SELECT count(*) FROM ledger.job_state WHERE lease_worker = 'resolver'";
+                let out: i64 = sqlx::query_scalar(out).fetch_one(&self.pool).await.unwrap();
+                (out == 0).then_some(())
+            },
+        )
         .await;
     }
 
