@@ -14,7 +14,7 @@ use super::config::{ApiConfig, ChainConfig, EngineConfig, Role, Secret, ServiceC
 use super::lifecycle::Supervisor;
 use super::telemetry::{Metrics, Source};
 use crate::api;
-use crate::chain::Provider;
+use crate::chain::Providers;
 use crate::cluster::{self, KubernetesEngine};
 use crate::documents::Documents;
 use crate::follower::{self, ActAt, Follower, Following, Verifier};
@@ -196,23 +196,28 @@ impl Service {
         let Some(chain) = &self.config.chain else {
             return find_deployment(ledger, keeper).await;
         };
-        let provider = connect_provider(chain)?;
+        let providers = Providers::new(chain.rpc_urls.iter().map(Secret::expose))?;
         let following = following(chain, keeper);
-        follower::check_contracts(&provider, &following).await?;
-        let deployment = follower::open(ledger, &provider, &following).await?;
+        follower::check_contracts(&providers, &following).await?;
+        let deployment = follower::open(ledger, &providers, &following).await?;
         if self.has(Role::Follower) {
             let verifier = Verifier::new(
                 ledger.clone(),
-                vec![provider.clone()],
+                providers.list().to_vec(),
                 following.clone(),
                 deployment,
                 Some(keeper.clone()),
             );
             self.supervisor
                 .spawn_worker(verifier, VERIFYING, self.wakes.verifier.clone());
-            let follower = Follower::new(ledger.clone(), provider.clone(), following);
-            self.supervisor
-                .spawn_worker(follower, SOON, Wake::default());
+            let follower = Follower::new(ledger.clone(), providers.clone(), following);
+            let wake = Wake::default();
+            self.supervisor.spawn_worker(follower, SOON, wake.clone());
+            let (announcing, stop) = (providers.clone(), self.supervisor.stop());
+            self.supervisor.spawn(async move {
+                announcing.announce(|| wake.wake(), stop).await;
+                Ok(())
+            });
         }
         if self.has(Role::Judge) {
             let catalog: watch::Receiver<Arc<Catalog>> = self.catalog.receiver();
@@ -220,7 +225,7 @@ impl Service {
                 ledger.clone(),
                 deployment,
                 keeper.clone(),
-                provider,
+                providers,
                 catalog,
             );
             self.supervisor
@@ -322,14 +327,6 @@ pub(super) fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment>
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("could not read the deployment file {shown}"))?;
     Deployment::parse(&text).with_context(|| format!("the deployment file {shown} cannot be used"))
-}
-
-fn connect_provider(chain: &ChainConfig) -> anyhow::Result<Provider> {
-    let url = chain
-        .rpc_urls
-        .first()
-        .context("TIDEWATCH_RPC_URLS is required")?;
-    Ok(Provider::new(url.expose())?)
 }
 
 /// What is followed, and by which rules.

@@ -141,7 +141,7 @@ pub(super) async fn mend(
         logs::disprove(&mut transaction, deployment, &difference.disproved).await?;
         let block = NewBlock {
             at,
-            parent: settled.header.parent,
+            parent: Some(settled.header.parent),
             made_at: settled.header.timestamp,
             proof: settled.proof,
         };

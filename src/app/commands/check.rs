@@ -179,7 +179,7 @@ async fn check_provider(
         let head = provider.head().await?.at.number;
         if let Some(keeper) = keeper {
             let following = service::following(chain, keeper);
-            follower::check_contracts(&provider, &following).await?;
+            follower::check_contracts(&provider.clone().into(), &following).await?;
             if let Some(ledger) = ledger {
                 check_identity(&provider, keeper, ledger).await?;
             }

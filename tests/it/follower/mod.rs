@@ -1,15 +1,19 @@
 //! The follower on a real chain and a real Postgres.
 
+mod choosing;
 mod counting;
 mod database_away;
 pub(crate) mod liar;
+mod limits;
 mod many;
+mod misbehaving;
 mod providers;
 mod recording;
 mod refusals;
 mod reorganisations;
 mod verifying;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes};
@@ -50,7 +54,7 @@ struct Row {
 
 /// A chain with the echoing contract, and a ledger.
 struct Bench {
-    node: Node,
+    node: Arc<Node>,
     database: Database,
     contract: Address,
     account: Value,
@@ -68,10 +72,20 @@ impl Bench {
         let receipt = send(&node, &deploy).await;
         let contract = serde_json::from_value(receipt["contractAddress"].clone()).unwrap();
         Self {
-            node,
+            node: Arc::new(node),
             database,
             contract,
             account,
+        }
+    }
+
+    /// The same chain with an empty ledger.
+    async fn with_another_ledger(&self) -> Self {
+        Self {
+            node: Arc::clone(&self.node),
+            database: Database::create().await,
+            contract: self.contract,
+            account: self.account.clone(),
         }
     }
 

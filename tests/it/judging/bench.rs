@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
-use tidewatch::chain::Provider;
+use tidewatch::chain::{Provider, Providers};
 use tidewatch::documents::Documents;
 use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt, Verifier};
 use tidewatch::ids::{AgreementId, DeploymentId, Did};
@@ -141,8 +141,8 @@ impl Bench {
         )
     }
 
-    pub(crate) fn judge(&self) -> Judge<Provider> {
-        self.judge_asking(Provider::new(self.chain.node.url().as_str()).unwrap())
+    pub(crate) fn judge(&self) -> Judge<Providers> {
+        self.judge_asking(Providers::new([self.chain.node.url().as_str()]).unwrap())
     }
 
     pub(crate) fn judge_asking<C: ContractCalls>(&self, calls: C) -> Judge<C> {
