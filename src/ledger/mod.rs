@@ -18,6 +18,7 @@
 //! - `registrations.rs`, `documents.rs`, `job_documents.rs`: what the resolver reads, fetched and waits for; `past.rs`: how jobs were
 //!   decided;
 //! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table;
+//! - `agent/`: what the publisher's own key does on chain;
 //! - `overview.rs`: how things stand, for operators;
 //! - `database.rs`: whole databases, for the demo;
 //! - `schema.rs`, `roles/`: migrating, comparing versions, the three logins and their rights;
@@ -32,6 +33,7 @@
 //!
 //! Why no repository traits: there is one database, and its locks and constraints are part of the design.
 
+pub mod agent;
 pub mod attempts;
 pub mod blocks;
 mod column;

@@ -46,6 +46,17 @@ pub enum Want {
     },
 }
 
+impl Want {
+    /// The words for sentences: "the …".
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Self::Registrations { .. } => "registry's entry",
+            Self::Bytes { of, .. } => of.words(),
+            Self::Image { .. } => "image's digest",
+        }
+    }
+}
+
 /// What wanted bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

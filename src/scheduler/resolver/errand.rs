@@ -62,7 +62,7 @@ impl Errand {
         let tries =
             job_documents::count_try(&mut transaction, self.job, &self.want, problem, patience)
                 .await?;
-        let (job, words) = (&self.name, words(&self.want));
+        let (job, words) = (&self.name, self.want.words());
         if let Some(tries) = tries {
             let pause = self.settings.pause_after(tries);
             leases::yield_for(&mut transaction, &self.lease, pause).await?;
@@ -73,13 +73,5 @@ impl Errand {
             tracing::warn!(%job, problem, "the {words} of {job} could not be had in time");
         }
         Ok(ledger::commit(transaction).await?)
-    }
-}
-
-const fn words(want: &Want) -> &'static str {
-    match want {
-        Want::Bytes { of, .. } => of.words(),
-        Want::Image { .. } => "image's digest",
-        Want::Registrations { .. } => "registrations",
     }
 }

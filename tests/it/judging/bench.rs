@@ -55,7 +55,7 @@ pub(crate) struct Bench {
     /// How the resolver fetches: the tests' own names only, so that nothing here depends on who is on line.
     pub(crate) documents: Documents,
     following: Following,
-    database: Database,
+    pub(crate) database: Database,
 }
 
 /// A job as its rows have it.
