@@ -1,6 +1,7 @@
 //! What would this agreement run? Everything is looked at before the agent commits, as the resolver will afterwards.
 
 use alloy::signers::Signer;
+use futures::FutureExt;
 
 use super::view::View;
 use super::{Agent, Error};
@@ -35,10 +36,13 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             registrations: &said,
             catalog,
         };
-        let of_did = async |did| {
-            let mut connection = self.ledger.acquire().await?;
-            let events = registrations::list_of_did(&mut connection, followed, did, up_to).await;
-            Ok::<_, Error>(events?)
+        let of_did = |did| {
+            async move {
+                let mut connection = self.ledger.acquire().await?;
+                let listed = registrations::list_of_did(&mut connection, followed, did, up_to);
+                Ok::<_, Error>(listed.await?)
+            }
+            .boxed()
         };
         search(&self.documents, &question, &mut Found::default(), of_did).await
     }

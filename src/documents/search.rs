@@ -1,3 +1,5 @@
+use futures::future::BoxFuture;
+
 use super::{Documents, Error};
 use crate::admission::Recorded;
 use crate::ids::Did;
@@ -28,11 +30,11 @@ pub enum Search {
 ///
 /// # Errors
 /// Those of `registrations`. What strangers' servers do is an answer ([`Search::Waits`]), not an error.
-pub async fn search<E>(
+pub async fn search<'a, E>(
     documents: &Documents,
     question: &Resolution<'_>,
     found: &mut Found,
-    registrations: impl AsyncFn(Did) -> Result<Vec<Recorded>, E>,
+    registrations: impl Fn(Did) -> BoxFuture<'a, Result<Vec<Recorded>, E>>,
 ) -> Result<Search, E> {
     let mut last = None;
     for _ in 0..MOST {

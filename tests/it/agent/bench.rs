@@ -15,8 +15,8 @@ use tidewatch::keeper::{Facts, Purchase, purchase};
 use tidewatch::worker::{Progress, Worker};
 
 use crate::judging::bench::{Bench, default_workflow, exhaust};
-use crate::support::documents::Web;
 use crate::support::database::Database;
+use crate::support::documents::Web;
 use crate::support::eventually;
 
 /// A gigawei.
