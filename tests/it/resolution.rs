@@ -120,11 +120,6 @@ async fn workflows(market: &mut Market) {
         .await;
     chain.buy(&elsewhere).await;
 
-    let by_url = market.order();
-    chain
-        .document(&by_url, b"https://documents.example/workflow.json")
-        .await;
-    chain.buy(&by_url).await;
     let nonsense = market.order();
     chain.document(&nonsense, b"a\0b\xff").await;
     chain.buy(&nonsense).await;
@@ -139,11 +134,6 @@ async fn workflows(market: &mut Market) {
         "a squatted id, and a document elsewhere",
         &elsewhere,
         "queued",
-    );
-    market.expect(
-        "a document by URL",
-        &by_url,
-        "finished refused document_invalid",
     );
     market.expect(
         "a value of nonsense",
