@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! chain → keeper → follower → LEDGER → judge → resolver → dispatcher → cluster (ComputeWorkflow) → operator → Jobs
-//!                                ↑                                          │
-//!                    observer, collector, reaper ←───────────────────────────┘          LEDGER → api → people
+//!   ↑                        ↓   ↑                                          │
+//!   └─────── agent ──────────┘   └── observer, collector, reaper ←──────────┘          LEDGER → api → people
 //! ```
 //!
 //! Workers meet only in the ledger. Each is a tick without input ([`worker`]), safe to run twice and on many replicas:
@@ -17,7 +17,7 @@
 //! | module | kind | knows | refuses to know |
 //! |---|---|---|---|
 //! | [`ids`], [`clock`], [`fault`], [`meters`], [`worker`] | leaves | newtypes; time; what an error means; what is measured; the supervised loop | everything else |
-//! | [`jobs`], [`admission`], [`workflows`] | domain, pure | phases and legal moves; the verdict; document, catalog and policy → specification or refusal | any I/O |
+//! | [`jobs`], [`admission`], [`workflows`], [`preflight`] | domain, pure | phases and legal moves; the verdict; document, catalog and policy → specification or refusal; the verdict before the event | any I/O |
 //! | [`chain`] | adapter | blocks, headers, raw logs, providers | agreements |
 //! | [`keeper`] | adapter | ABIs, decoding, ids, facts, deploying the contracts | Postgres, Kubernetes |
 //! | [`ledger`] | adapter | SQL, one file per table | chain, cluster |
@@ -27,6 +27,7 @@
 //! | [`scheduler`] | workers | judge, resolver, dispatcher, observer, collector, reaper | chain providers |
 //! | [`operator`] | worker | ComputeWorkflow → claim, Jobs → status | Postgres, chain |
 //! | [`stages`] | in the pods | configure, guard, publish | Postgres, Kubernetes |
+//! | [`agent`] | worker | the publisher's transactions: approving, releasing | cluster |
 //! | [`api`] | read-only | routes, legacy shapes | cluster, chain |
 //! | [`app`] | composition | everything: configuration, wiring, lifecycle, commands, demo | – |
 //!
@@ -34,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admission;
+pub mod agent;
 pub mod api;
 pub mod app;
 pub mod chain;
@@ -48,6 +50,7 @@ pub mod keeper;
 pub mod ledger;
 pub mod meters;
 pub mod operator;
+pub mod preflight;
 pub mod scheduler;
 pub mod stages;
 pub mod worker;

@@ -19,6 +19,8 @@ pub(super) enum Command {
     Demo(DemoOptions),
     /// Run the service, or parts of it
     Run(Box<ServiceOptions>),
+    /// Say why an agreement, a job or a transaction has the job that it has, or none
+    Explain(ExplainOptions),
     /// Bring the database to this version
     Migrate(MigrateOptions),
     /// How far everything is, and what needs an operator
@@ -56,6 +58,15 @@ pub(super) struct DemoOptions {
     /// Address of the API
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(super) api: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ExplainOptions {
+    /// An agreement's id, a job's id, or the hash of any transaction
+    pub(super) subject: String,
+    /// File with the keeper's deployment
+    #[arg(long, env = "TIDEWATCH_KEEPER")]
+    pub(super) keeper: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -9,10 +9,10 @@ use futures::StreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::catalog;
 use super::config::{ApiConfig, ChainConfig, EngineConfig, Role, Secret, ServiceConfig};
 use super::lifecycle::Supervisor;
 use super::telemetry::{Metrics, Source};
+use super::{agent, catalog};
 use crate::api;
 use crate::chain::Providers;
 use crate::cluster::{self, KubernetesEngine};
@@ -54,18 +54,20 @@ struct Wakes {
     dispatcher: Wake,
     observer: Wake,
     collector: Wake,
+    agent: Wake,
 }
 
 impl Wakes {
     fn on_hint(&self, channel: &str) {
         let woken = match channel {
             // the dispatcher too: a block that became deep enough lets jobs start
-            listen::RECORDED => vec![&self.verifier, &self.judge, &self.dispatcher],
+            listen::RECORDED => vec![&self.verifier, &self.judge, &self.dispatcher, &self.agent],
             listen::TRANSITIONS => vec![
                 &self.resolver,
                 &self.dispatcher,
                 &self.observer,
                 &self.collector,
+                &self.agent,
             ],
             _ => Vec::new(),
         };
@@ -223,11 +225,17 @@ impl Service {
                 ledger.clone(),
                 deployment,
                 keeper.clone(),
-                providers,
+                providers.clone(),
                 catalog,
             );
             self.supervisor
                 .spawn_worker(judge, SOON, self.wakes.judge.clone());
+        }
+        if let Some(config) = &self.config.agent {
+            let (on, catalog) = ((deployment, keeper), self.catalog.receiver());
+            let agent = agent::make((config, chain), ledger, on, providers, catalog).await?;
+            self.supervisor
+                .spawn_worker(agent, SOON, self.wakes.agent.clone());
         }
         Ok(deployment)
     }

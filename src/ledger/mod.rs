@@ -16,6 +16,7 @@
 //! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `standings.rs`,
 //!   `verdicts.rs`, `policies.rs`, `documents.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
 //! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table;
+//! - `agent/`: what the publisher's own key does on chain;
 //! - `overview.rs`: how things stand, for operators;
 //! - `database.rs`: whole databases, for the demo;
 //! - `schema.rs`, `roles/`: migrating, comparing versions, the three logins and their rights;
@@ -30,6 +31,7 @@
 //!
 //! Why no repository traits: there is one database, and its locks and constraints are part of the design.
 
+pub mod agent;
 pub mod attempts;
 pub mod blocks;
 mod column;

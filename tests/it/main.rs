@@ -8,6 +8,7 @@
 )]
 
 mod admission;
+mod agent;
 mod api;
 mod architecture;
 mod commands;

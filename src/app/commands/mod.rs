@@ -2,6 +2,7 @@
 
 pub(super) mod check;
 pub(super) mod crd;
+pub(super) mod explain;
 pub(super) mod follower;
 pub(super) mod keeper_deploy;
 pub(super) mod migrate;

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::agent::{self, AgentConfig};
 use super::endpoints::{read_endpoints, read_quorum};
 use super::{Environment, Faults, Secret, ServiceOptions};
 use crate::cluster::{AccessMode, PullPolicy};
@@ -27,13 +28,15 @@ pub enum Role {
     Reaper,
     /// Turns workflows into Kubernetes Jobs.
     Operator,
+    /// Acts on chain for the publisher.
+    Agent,
     /// Answers people.
     Api,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Follower,
         Self::Judge,
         Self::Resolver,
@@ -42,6 +45,7 @@ impl Role {
         Self::Collector,
         Self::Reaper,
         Self::Operator,
+        Self::Agent,
         Self::Api,
     ];
 
@@ -56,6 +60,7 @@ impl Role {
             Self::Collector => "collector",
             Self::Reaper => "reaper",
             Self::Operator => "operator",
+            Self::Agent => "agent",
             Self::Api => "api",
         }
     }
@@ -66,7 +71,7 @@ impl Role {
     }
 
     const fn asks_the_chain(self) -> bool {
-        matches!(self, Self::Follower | Self::Judge)
+        matches!(self, Self::Follower | Self::Judge | Self::Agent)
     }
 
     const fn asks_the_engine(self) -> bool {
@@ -92,6 +97,8 @@ pub struct ServiceConfig {
     pub catalog: Option<PathBuf>,
     /// What runs the jobs.
     pub engine: Option<EngineConfig>,
+    /// The agent.
+    pub agent: Option<AgentConfig>,
     /// The API.
     pub api: Option<ApiConfig>,
     /// Where metrics can be read.
@@ -155,7 +162,7 @@ impl ServiceConfig {
     pub fn read(options: &ServiceOptions, environment: &Environment) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         environment.check_names(&mut faults);
-        let roles = read_roles(&options.role, &mut faults);
+        let roles = read_roles(options, &mut faults);
         let needed = |need: fn(Role) -> bool| roles.iter().copied().any(need);
         let database_url = environment.secret("DATABASE_URL", &mut faults);
         if needed(Role::writes_the_ledger) && database_url.is_none() {
@@ -174,6 +181,10 @@ impl ServiceConfig {
             needed(Role::asks_the_chain).then(|| read_chain(options, environment, &mut faults));
         let engine =
             needed(Role::asks_the_engine).then(|| read_engine(options, environment, &mut faults));
+        let agent = roles
+            .contains(&Role::Agent)
+            .then(|| agent::read(options, &mut faults))
+            .flatten();
         let api = roles
             .contains(&Role::Api)
             .then(|| read_api(options, environment, &mut faults))
@@ -193,6 +204,7 @@ impl ServiceConfig {
                 chain,
                 catalog,
                 engine,
+                agent,
                 api,
                 metrics_listen,
             })
@@ -202,12 +214,18 @@ impl ServiceConfig {
     }
 }
 
-fn read_roles(text: &str, faults: &mut Faults) -> BTreeSet<Role> {
+/// The chosen roles. `all` leaves the agent out unless it was told what to do: it spends money.
+fn read_roles(options: &ServiceOptions, faults: &mut Faults) -> BTreeSet<Role> {
+    let has_agent = agent::is_on(options);
     let mut roles = BTreeSet::new();
-    for word in text.split(',').map(str::trim) {
+    for word in options.role.split(',').map(str::trim) {
         match Role::ALL.into_iter().find(|role| role.as_str() == word) {
             Some(role) => _ = roles.insert(role),
-            None if word == "all" => roles.extend(Role::ALL),
+            None if word == "all" => roles.extend(
+                Role::ALL
+                    .into_iter()
+                    .filter(|role| *role != Role::Agent || has_agent),
+            ),
             None => {
                 let known = Role::ALL.map(Role::as_str).join(", ");
                 faults.add("--role", format!("{word:?} is none of all, {known}"));

@@ -26,6 +26,8 @@ pub(super) struct People {
     pub(super) provider: Account,
     /// Who buys.
     pub(super) consumer: Account,
+    /// The publisher's agent: an account of its own.
+    pub(super) agent: Account,
 }
 
 impl People {
@@ -58,6 +60,7 @@ impl People {
         ));
         let provider = Account::connect(chain.url(), &Anvil::key(1)?).await?;
         let consumer = Account::connect(chain.url(), &Anvil::key(2)?).await?;
+        let agent = Account::connect(chain.url(), &Self::agent_key()?).await?;
         let tokens = U256::from(10 * PRICE);
         owner
             .send(purchase::mint(
@@ -75,14 +78,22 @@ impl People {
             deployment,
             provider,
             consumer,
+            agent,
         })
     }
 
-    /// The publisher registers an asset.
+    /// The agent's key.
+    pub(super) fn agent_key() -> anyhow::Result<B256> {
+        Anvil::key(5)
+    }
+
+    /// The publisher registers an asset, and lets the agent answer for it.
     pub(super) async fn register_asset(&self, name: &str) -> anyhow::Result<Did> {
         let did = Did(keccak256(name));
         let url = b"https://publisher.example/ddo";
-        let call = purchase::register_did(&self.deployment.contracts, did, B256::ZERO, &[], url);
+        let providers = [self.agent.address()];
+        let call =
+            purchase::register_did(&self.deployment.contracts, did, B256::ZERO, &providers, url);
         self.provider.send(call).await?;
         Ok(did)
     }

@@ -49,7 +49,7 @@ pub(crate) struct Bench {
     pub(crate) id: DeploymentId,
     pub(crate) catalog: watch::Sender<Arc<Catalog>>,
     following: Following,
-    database: Database,
+    pub(crate) database: Database,
 }
 
 /// A job as its rows have it.
