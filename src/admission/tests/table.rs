@@ -6,6 +6,11 @@ pub(super) type Bend = fn(&mut World);
 pub(super) const BOTH: &[(&str, Bend, &str)] = &[
     ("honest", |_| (), "admitted 15"),
     (
+        "judged up to its own block",
+        |w| w.horizon.judged = 15,
+        "admitted 15",
+    ),
+    (
         "paid afterwards",
         |w| w.locked = Some((20, 2)),
         "admitted 20",
