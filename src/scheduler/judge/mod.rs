@@ -2,8 +2,8 @@
 //! ledger.
 //!
 //! A tick takes a bounded number of recorded logs in (`intake.rs`), looks at every agreement that they or the queue name
-//! (`gathering.rs`: events and facts; `hearing.rs`: the verdicts), and writes all of it in one transaction that begins by moving
-//! the judged cursor by compare-and-set (`writing.rs`: what is new;
+//! (`gathering.rs`: events and facts; `hearing.rs`: the verdicts; `opinion.rs`: what the contracts say to them), and writes all of
+//! it in one transaction that begins by moving the judged cursor by compare-and-set (`writing.rs`: what is new;
 //! `moving.rs`: what is there; `ruling.rs`: what follows for a job). Calls to the node are made while no transaction is open.
 //!
 //! Everything is read and written in sets, a statement per tick and not per agreement: history comes at tens of thousands of
@@ -20,15 +20,21 @@
 //! rows made before the cursor moves are derived and may be made again, and whoever loses the compare-and-set starts over.
 //!
 //! A job that was handed to an engine is never moved here, whatever became of its events; it is anchored and marked only.
+//!
+//! The same verdicts under another catalog, for a publisher who wants to know first, are `again.rs`: it writes nothing.
 
+mod again;
 mod gathering;
 mod hearing;
 mod hold;
 mod intake;
 mod late;
 mod moving;
+mod opinion;
 mod ruling;
 mod writing;
+
+pub use again::{Difference, rejudge};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -229,11 +235,12 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
         let held = self.held(&docket, matters.is_empty()).await?;
         let (this, horizon) = (&*self, docket.horizon());
         let (by, held) = (&catalog, held.as_slice());
-        let hearings: Vec<_> = stream::iter(matters)
+        let mut hearings: Vec<_> = stream::iter(matters)
             .map(|matter| this.hear(matter, horizon, by, held))
             .buffered(SIDE_BY_SIDE)
             .collect()
             .await;
+        let taken = self.weigh_opinions(&mut hearings, horizon).await?;
 
         let mut transaction = self.ledger.begin().await?;
         if !judging::advance(
@@ -252,6 +259,8 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
             policies::record(&mut transaction, catalog.sha256, &catalog.bytes).await?;
         }
         self.rule(&mut transaction, &docket, &catalog, &hearings)
+            .await?;
+        self.record_opinions(&mut transaction, &taken, &hearings)
             .await?;
         ledger::commit(transaction).await?;
         Ok(Progress::More)

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 mod late;
+mod opinions;
 mod upgrades;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -259,7 +260,7 @@ async fn judging_everything_again_from_the_start_changes_nothing() {
         .await
         .unwrap();
     exhaust(&mut bench.judge()).await;
-    exhaust(&mut bench.resolver()).await;
+    bench.resolve().await;
     assert_eq!(count().await, before);
 }
 
