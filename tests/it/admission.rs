@@ -447,7 +447,7 @@ async fn workflows(market: &mut Market) {
 
     let by_url = market.order();
     chain
-        .document(&by_url, b"https://documents.example/workflow.json")
+        .document(&by_url, b"http://documents.example/workflow.json")
         .await;
     chain.buy(&by_url).await;
     let nonsense = market.order();
@@ -466,7 +466,7 @@ async fn workflows(market: &mut Market) {
         &["queued"],
     );
     market.expect(
-        "a document by URL",
+        "a document at an address that is not fetched",
         &by_url,
         &["finished refused document_invalid"],
     );
