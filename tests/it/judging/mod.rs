@@ -2,6 +2,7 @@
 
 mod again;
 pub(crate) mod bench;
+mod opinions;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
