@@ -1,5 +1,6 @@
 //! Judge and resolver on a real chain and a real Postgres: what becomes of jobs when things come late, vanish, or are done twice.
 
+mod again;
 pub(crate) mod bench;
 mod late;
 mod opinions;
