@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, U256};
 use alloy::signers::Signer;
 use serde_json::json;
 
@@ -10,13 +10,14 @@ use super::ruling::{Ruling, code};
 use super::view::View;
 use super::{Agent, Error};
 use crate::admission::{Answer, Decision, Offer, Recorded, RuleAnswer, Verdict};
+use crate::documents::Search;
 use crate::ids::AgreementId;
 use crate::jobs::Reason;
-use crate::keeper::{self, ConditionFact, ContractCalls, KeeperEvent, Order, Purchase};
+use crate::keeper::{self, ConditionFact, ContractCalls, Order, Purchase};
 use crate::ledger::agent::acts::{Act, Judgement};
 use crate::ledger::subjects;
 use crate::preflight::{NotASale, Sale, Supposition, refund, without_supposed};
-use crate::workflows::{Catalog, Resolution, resolve};
+use crate::workflows::Catalog;
 
 /// States of a condition (`ConditionStoreLibrary.ConditionState`).
 pub(super) const FULFILLED: u8 = 2;
@@ -163,16 +164,16 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
                 ));
             }
         }
-        let registrations = self.registrations(sale.agreement, view).await?;
-        let resolved = resolve(&Resolution {
-            agreement: sale.agreement,
-            did: sale.did,
-            consumer: sale.consumer,
-            agreement_created: sale.created,
-            decided_at: supposition.position(),
-            registrations: &registrations,
-            catalog: hearing.catalog,
-        });
+        let resolved = match self
+            .search(sale, supposition.position(), (view, hearing.catalog))
+            .await?
+        {
+            Search::Decided(resolved) => resolved,
+            Search::Waits { want, error } => {
+                let detail = format!("The {} cannot be had now: {error}.", want.words());
+                return Ok(Ruling::wait(code::UNDECIDED, detail));
+            }
+        };
         let (answer, detail) = match &resolved {
             Ok(frozen) => (
                 Answer::Holds,
@@ -313,27 +314,6 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             events.extend(about);
         }
         Ok(events)
-    }
-
-    /// The registry's events that can hold the consumer's choice: about the DID that is the agreement's id, and about every DID
-    /// with a document that names the agreement.
-    async fn registrations(
-        &self,
-        agreement: AgreementId,
-        view: &View,
-    ) -> Result<Vec<Recorded>, Error> {
-        let up_to = view.judged.number;
-        let mut connection = self.ledger.acquire().await?;
-        let naming = self
-            .events_about(&mut connection, subjects::AGREEMENT, &[agreement.0], up_to)
-            .await?;
-        let mut dids: Vec<B256> = vec![agreement.0];
-        dids.extend(naming.iter().filter_map(|recorded| match recorded.event {
-            KeeperEvent::DidRegistered { did, .. } => Some(did.0),
-            _ => None,
-        }));
-        self.events_about(&mut connection, subjects::DID, &dids, up_to)
-            .await
     }
 }
 

@@ -43,6 +43,7 @@ mod nonce;
 mod pursuing;
 mod releasing;
 mod ruling;
+mod searching;
 mod sending;
 mod signing;
 mod view;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::view::View;
 use super::{Error, Kind, Node};
 use crate::admission::Recorded;
+use crate::documents::Documents;
 use crate::fault::Fault;
 use crate::ids::DeploymentId;
 use crate::keeper::{self, ContractCalls, Deployment};
@@ -66,6 +67,7 @@ pub struct Agent<C, S> {
     pub(super) deployment: Deployment,
     pub(super) calls: C,
     pub(super) node: Node,
+    pub(super) documents: Documents,
     pub(super) signer: S,
     pub(super) account: Account,
     pub(super) catalog: watch::Receiver<Arc<Catalog>>,
@@ -87,6 +89,8 @@ pub struct Works<C> {
     pub calls: C,
     /// Through which transactions are sent.
     pub node: Node,
+    /// Through which documents are fetched.
+    pub documents: Documents,
 }
 
 impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
@@ -109,6 +113,7 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             deployment: works.deployment,
             calls: works.calls,
             node: works.node,
+            documents: works.documents,
             signer,
             account,
             catalog,

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::config::{AgentConfig, ChainConfig, Secret};
 use crate::agent::{Agent, Node, Settings, Works};
+use crate::documents::Documents;
 use crate::ids::DeploymentId;
 use crate::keeper::{ContractCalls, Deployment};
 use crate::ledger::{Ledger, deployments};
@@ -19,7 +20,7 @@ use crate::workflows::Catalog;
 /// # Errors
 /// A sentence: the key is none, or the deployment is not in the ledger.
 pub(super) async fn make<C: ContractCalls>(
-    (config, chain): (&AgentConfig, &ChainConfig),
+    (config, chain, documents): (&AgentConfig, &ChainConfig, Documents),
     ledger: &Ledger,
     (id, keeper): (DeploymentId, &Deployment),
     calls: C,
@@ -45,6 +46,7 @@ pub(super) async fn make<C: ContractCalls>(
         genesis_hash: followed.identity.genesis_hash,
         calls,
         node: Node::new(urls)?,
+        documents,
     };
     let settings = Settings::new(config.kinds.clone(), config.max_fee, config.daily_gas);
     tracing::info!(account = %signer.address(), acts = ?config.kinds, "the agent acts");

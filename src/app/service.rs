@@ -16,6 +16,7 @@ use super::{agent, catalog};
 use crate::api;
 use crate::chain::Providers;
 use crate::cluster::{self, KubernetesEngine};
+use crate::documents::Documents;
 use crate::follower::{self, ActAt, Follower, Following, Verifier};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
@@ -177,6 +178,7 @@ impl Service {
                 deployment,
                 keeper.clone(),
                 self.catalog.receiver(),
+                Documents::new(&self.config.documents)?,
             );
             self.supervisor
                 .spawn_worker(resolver, SOON, self.wakes.resolver.clone());
@@ -233,7 +235,9 @@ impl Service {
         }
         if let Some(config) = &self.config.agent {
             let (on, catalog) = ((deployment, keeper), self.catalog.receiver());
-            let agent = agent::make((config, chain), ledger, on, providers, catalog).await?;
+            let documents = Documents::new(&self.config.documents)?;
+            let parts = (config, chain, documents);
+            let agent = agent::make(parts, ledger, on, providers, catalog).await?;
             self.supervisor
                 .spawn_worker(agent, SOON, self.wakes.agent.clone());
         }

@@ -12,7 +12,7 @@ use crate::admission::{
 use crate::ids::{AgreementId, Did};
 use crate::jobs::Reason;
 use crate::keeper::{Call, Deployment, Order, Purchase, purchase};
-use crate::workflows::{Catalog, Refusal, Resolution, resolve};
+use crate::workflows::{Catalog, Conclusion, Found, Resolution, Want, resolve};
 
 /// Name of the rule by which a workflow is allowed.
 const WORKFLOW_RULE: &str = "workflow";
@@ -33,7 +33,7 @@ pub struct Intention {
 }
 
 /// What is on the chain now that bears on an intended purchase.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Present<'a> {
     /// Who owns the asset; `None` when nobody registered it.
     pub owner: Option<Address>,
@@ -41,13 +41,18 @@ pub struct Present<'a> {
     pub head: u64,
     /// What the registry's events say about the DID that is the agreement's id.
     pub registrations: &'a [Recorded],
+    /// What was found of earlier answers' [`Preflight::wants`].
+    pub found: &'a Found,
 }
 
 /// The answer to an intention.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preflight {
-    /// Why the purchase would be refused; `None` when its job would be admitted and its workflow may run.
+    /// Why the purchase would be refused; `None` when its job would be admitted and its workflow may run, or when that cannot be
+    /// said yet.
     pub refused: Option<Reason>,
+    /// What has to be looked for before it can be said what would run: note what was found and ask again.
+    pub wants: Option<Want>,
     /// Every rule's answer, in order.
     pub rules: Vec<RuleAnswer>,
     /// Least amount that must be paid, in the token's smallest unit; `None` for an asset of somebody else.
@@ -88,17 +93,24 @@ pub fn preflight(
         payees: catalog.payees.clone(),
     });
     let (mut refused, mut rules) = scene.admission(deployment, &offer);
+    let mut wants = None;
     if refused.is_none() {
-        let (refusal, rule) = scene.workflow(catalog, intention);
-        refused = refusal;
-        rules.push(rule);
+        match scene.workflow(catalog, intention, present.found) {
+            Ok((refusal, rule)) => {
+                refused = refusal;
+                rules.push(rule);
+            }
+            Err(want) => wants = Some(want),
+        }
     }
-    let calls = match refused {
-        Some(_) => Vec::new(),
-        None => calls(deployment, intention, &made),
+    let calls = if refused.is_none() && wants.is_none() {
+        calls(deployment, intention, &made)
+    } else {
+        Vec::new()
     };
     Preflight {
         refused,
+        wants,
         rules,
         price,
         calls,
@@ -189,12 +201,18 @@ impl Scene {
         (refused, without_supposed(verdict.rules))
     }
 
-    fn workflow(&self, catalog: &Catalog, intention: &Intention) -> (Option<Reason>, RuleAnswer) {
+    /// What would run, or why nothing would; else what has to be looked for first.
+    fn workflow(
+        &self,
+        catalog: &Catalog,
+        intention: &Intention,
+        found: &Found,
+    ) -> Result<(Option<Reason>, RuleAnswer), Want> {
         let (Some(sale), Some(supposition)) = (&self.sale, &self.supposition) else {
             let refusal = Reason::WrongConditions;
-            return (Some(refusal), rule(Answer::Fails, refusal.sentence()));
+            return Ok((Some(refusal), rule(Answer::Fails, refusal.sentence())));
         };
-        let resolved = resolve(&Resolution {
+        let question = Resolution {
             agreement: intention.agreement,
             did: intention.did,
             consumer: intention.consumer,
@@ -202,18 +220,19 @@ impl Scene {
             decided_at: supposition.position(),
             registrations: &self.events,
             catalog,
-        });
-        match resolved {
-            Ok(frozen) => {
+        };
+        match resolve(&question, found) {
+            Conclusion::Frozen(frozen) => {
                 let said = format!(
                     "The workflow, named by the {}, may run.",
                     frozen.source.as_str()
                 );
-                (None, rule(Answer::Holds, &said))
+                Ok((None, rule(Answer::Holds, &said)))
             }
-            Err(Refusal {
-                reason, sentence, ..
-            }) => (Some(reason), rule(Answer::Fails, &sentence)),
+            Conclusion::Refused(refusal) => {
+                Ok((Some(refusal.reason), rule(Answer::Fails, &refusal.sentence)))
+            }
+            Conclusion::Wants(want) => Err(want),
         }
     }
 }

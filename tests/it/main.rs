@@ -14,6 +14,7 @@ mod architecture;
 mod commands;
 mod crash;
 mod decoding;
+mod documents;
 mod end_to_end;
 mod equipment;
 mod follower;

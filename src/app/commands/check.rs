@@ -1,6 +1,7 @@
 use anyhow::{Context, bail};
 
 use super::opening::say;
+use super::past_purchases;
 use crate::app::config::{
     ApiConfig, ChainConfig, Environment, Secret, ServiceConfig, ServiceOptions,
 };
@@ -33,6 +34,10 @@ pub(in crate::app) async fn run(
     let ledger = check_databases(&config, &mut report).await?;
     if let Some(chain) = &config.chain {
         check_chain(chain, keeper.as_ref(), ledger.as_ref(), &mut report).await?;
+    }
+    if let (Some(keeper), Some(ledger), Some(_)) = (&keeper, &ledger, &config.catalog) {
+        let compared = past_purchases::compare(&config, keeper, ledger).await;
+        report.add("past purchases", compared)?;
     }
     if config.engine.is_some() {
         let connected = service::connect_engine(config.engine.as_ref()).await;

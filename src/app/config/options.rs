@@ -37,6 +37,14 @@ pub struct ServiceOptions {
     #[arg(long, env = "TIDEWATCH_CATALOG")]
     pub catalog: Option<PathBuf>,
 
+    /// Gateway through which ipfs:// documents are fetched
+    #[arg(long, env = "TIDEWATCH_IPFS_GATEWAY")]
+    pub ipfs_gateway: Option<String>,
+
+    /// Further certificate authorities for fetching documents, a PEM file
+    #[arg(long, env = "TIDEWATCH_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
+
     /// What runs the jobs: kubernetes
     #[arg(long, env = "TIDEWATCH_ENGINE")]
     pub engine: Option<String>,

@@ -3,10 +3,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use url::Url;
+
 use super::agent::{self, AgentConfig};
 use super::endpoints::{read_endpoints, read_quorum};
 use super::{Environment, Faults, Secret, ServiceOptions};
 use crate::cluster::{AccessMode, PullPolicy};
+use crate::documents;
 use crate::follower::{ActAt, IrreversibleAt};
 
 /// A part of the service that can run by itself.
@@ -95,6 +98,8 @@ pub struct ServiceConfig {
     pub chain: Option<ChainConfig>,
     /// The publisher's catalog.
     pub catalog: Option<PathBuf>,
+    /// How documents are fetched.
+    pub documents: documents::Settings,
     /// What runs the jobs.
     pub engine: Option<EngineConfig>,
     /// The agent.
@@ -181,6 +186,10 @@ impl ServiceConfig {
             needed(Role::asks_the_chain).then(|| read_chain(options, environment, &mut faults));
         let engine =
             needed(Role::asks_the_engine).then(|| read_engine(options, environment, &mut faults));
+        let documents = documents::Settings {
+            ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut faults),
+            ca_file: options.ca_file.clone(),
+        };
         let agent = roles
             .contains(&Role::Agent)
             .then(|| agent::read(options, &mut faults))
@@ -203,6 +212,7 @@ impl ServiceConfig {
                 keeper,
                 chain,
                 catalog,
+                documents,
                 engine,
                 agent,
                 api,
@@ -233,6 +243,26 @@ fn read_roles(options: &ServiceOptions, faults: &mut Faults) -> BTreeSet<Role> {
         }
     }
     roles
+}
+
+/// The gateway is the operator's own and may lie anywhere; what it gives is checked against the registered checksum.
+fn read_gateway(text: Option<&str>, faults: &mut Faults) -> Option<Url> {
+    let text = text?;
+    let url = Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if url.is_none() {
+        faults.add(
+            "TIDEWATCH_IPFS_GATEWAY",
+            "must be https://host or http://host, with nothing before or after the host",
+        );
+    }
+    url
 }
 
 fn read_chain(

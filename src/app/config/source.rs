@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 31] = [
+const KNOWN: [&str; 32] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
@@ -20,6 +20,7 @@ const KNOWN: [&str; 31] = [
     "ENGINE",
     "IMAGE",
     "IMAGE_PULL_POLICY",
+    "IPFS_GATEWAY",
     "IRREVERSIBLE_AT",
     "KEEPER",
     "KEEP_CLUSTER",

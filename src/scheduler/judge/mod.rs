@@ -17,7 +17,10 @@
 //! rows made before the cursor moves are derived and may be made again, and whoever loses the compare-and-set starts over.
 //!
 //! A job that was handed to an engine is never moved here, whatever became of its events; it is anchored and marked only.
+//!
+//! The same verdicts under another catalog, for a publisher who wants to know first, are `again.rs`: it writes nothing.
 
+mod again;
 mod gathering;
 mod hearing;
 mod intake;
@@ -25,6 +28,8 @@ mod late;
 mod moving;
 mod ruling;
 mod writing;
+
+pub use again::{Difference, rejudge};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

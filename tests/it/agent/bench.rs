@@ -16,6 +16,7 @@ use tidewatch::worker::{Progress, Worker};
 
 use crate::judging::bench::{Bench, default_workflow, exhaust};
 use crate::support::database::Database;
+use crate::support::documents::Web;
 use crate::support::eventually;
 
 /// A gigawei.
@@ -114,6 +115,7 @@ impl Post {
             genesis_hash: calls.genesis_hash().await.unwrap(),
             calls,
             node: Node::new([url]).unwrap(),
+            documents: Web::new().documents(),
         };
         let catalog = self.catalog.subscribe();
         Agent::new(

@@ -4,7 +4,9 @@ use alloy::primitives::U256;
 use tidewatch::ids::{AgreementId, Did};
 use tidewatch::jobs::Reason;
 use tidewatch::preflight::{Intention, Preflight, Present, preflight, safe_batch};
-use tidewatch::workflows::Catalog;
+use tidewatch::workflows::{Catalog, Found, Want};
+
+use crate::support::documents::Web;
 
 use super::bench::Post;
 use crate::judging::bench::{default_workflow, document, inline};
@@ -21,12 +23,25 @@ fn intention(post: &Post) -> Intention {
 
 async fn ask(post: &Post, intention: &Intention) -> Preflight {
     let catalog: std::sync::Arc<Catalog> = std::sync::Arc::clone(&post.catalog.borrow());
-    let present = Present {
-        owner: Some(post.chain.provider.address()),
-        head: post.chain.node.head().await,
-        registrations: &[],
-    };
-    preflight(&post.chain.deployment, &catalog, intention, &present)
+    let documents = Web::new().documents();
+    let mut found = Found::default();
+    loop {
+        let present = Present {
+            owner: Some(post.chain.provider.address()),
+            head: post.chain.node.head().await,
+            registrations: &[],
+            found: &found,
+        };
+        let answer = preflight(&post.chain.deployment, &catalog, intention, &present);
+        match answer.wants {
+            None => return answer,
+            Some(Want::Registrations { did }) => found.put_registrations(did, Vec::new()),
+            Some(want) => {
+                let finding = documents.find(&want).await.unwrap();
+                found.put(want, finding);
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 /// What of this crate each module may name, beside itself. `module::Item` allows that item only.
-const MODULES: [(&str, &[&str]); 21] = [
+const MODULES: [(&str, &[&str]); 22] = [
     ("ids", &[]),
     ("fault", &[]),
     ("clock", &[]),
@@ -17,6 +17,10 @@ const MODULES: [(&str, &[&str]); 21] = [
     ("engine", &["ids", "fault", "jobs", "workflows"]),
     ("chain", &["ids", "fault", "clock", "worker"]),
     ("keeper", &["ids", "fault", "clock", "worker", "chain"]),
+    (
+        "documents",
+        &["ids", "fault", "worker", "admission", "workflows"],
+    ),
     (
         "ledger",
         &[
@@ -55,6 +59,7 @@ const MODULES: [(&str, &[&str]); 21] = [
     (
         "scheduler",
         &[
+            "documents",
             "ids",
             "fault",
             "clock",
@@ -72,6 +77,7 @@ const MODULES: [(&str, &[&str]); 21] = [
     (
         "agent",
         &[
+            "documents",
             "ids",
             "fault",
             "clock",

@@ -1,10 +1,12 @@
 //! A chain with the real contracts, a ledger, and the workers between them, ticked by hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
 use tidewatch::chain::{Provider, Providers};
+use tidewatch::documents::Documents;
 use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt, Verifier};
 use tidewatch::ids::{AgreementId, DeploymentId, Did};
 use tidewatch::keeper::ContractCalls;
@@ -15,6 +17,8 @@ use tidewatch::workflows::Catalog;
 use tokio::sync::watch;
 
 use crate::support::database::Database;
+use crate::support::documents::Web;
+use crate::support::eventually;
 use crate::support::keeper::Chain;
 
 /// The pinned image of the tests' workflows. Nothing pulls it here.
@@ -48,6 +52,8 @@ pub(crate) struct Bench {
     pub(crate) follower: Follower,
     pub(crate) id: DeploymentId,
     pub(crate) catalog: watch::Sender<Arc<Catalog>>,
+    /// How the resolver fetches: the tests' own names only, so that nothing here depends on who is on line.
+    pub(crate) documents: Documents,
     following: Following,
     pub(crate) database: Database,
 }
@@ -95,6 +101,7 @@ impl Bench {
             follower,
             id,
             catalog: watch::Sender::new(Arc::new(Catalog::empty())),
+            documents: Web::new().documents(),
             following,
             database,
         }
@@ -155,6 +162,7 @@ impl Bench {
             self.id,
             self.chain.deployment.clone(),
             self.catalog.subscribe(),
+            self.documents.clone(),
         )
     }
 
@@ -167,7 +175,24 @@ impl Bench {
     pub(crate) async fn settle(&mut self) {
         self.follow().await;
         exhaust(&mut self.judge()).await;
-        exhaust(&mut self.resolver()).await;
+        self.resolve().await;
+    }
+
+    /// Lets the resolver do all there is to do, and waits for what it has gone to ask registries.
+    pub(crate) async fn resolve(&self) {
+        let mut resolver = self.resolver();
+        let resolver = tokio::sync::Mutex::new(&mut resolver);
+        eventually(
+            "nobody is asked any more",
+            Duration::from_secs(60),
+            || async {
+                exhaust(*resolver.lock().await).await;
+                let out = "SELECT count(*) FROM ledger.job_state WHERE lease_worker = 'resolver'";
+                let out: i64 = sqlx::query_scalar(out).fetch_one(&self.pool).await.unwrap();
+                (out == 0).then_some(())
+            },
+        )
+        .await;
     }
 
     pub(crate) async fn jobs(&self, agreement: AgreementId) -> Vec<Job> {

@@ -257,7 +257,7 @@ async fn judging_everything_again_from_the_start_changes_nothing() {
         .await
         .unwrap();
     exhaust(&mut bench.judge()).await;
-    exhaust(&mut bench.resolver()).await;
+    bench.resolve().await;
     assert_eq!(count().await, before);
 }
 

@@ -3,9 +3,11 @@
 pub(crate) mod anvil;
 pub(crate) mod cluster;
 pub(crate) mod database;
+pub(crate) mod documents;
 pub(crate) mod holding;
 pub(crate) mod inputs;
 pub(crate) mod keeper;
+pub(crate) mod registry;
 pub(crate) mod runtime;
 pub(crate) mod service;
 pub(crate) mod world;
