@@ -72,6 +72,7 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
                 let fact = found.map(|its| AgreementFact {
                     did: its.did,
                     template: its.template_id,
+                    made: u64::try_from(its.block_number_updated).ok(),
                     conditions: its.conditions,
                 });
                 known.agreements.insert(id, fact);

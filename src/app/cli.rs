@@ -1,9 +1,11 @@
 use std::path::PathBuf;
 
+use alloy::primitives::Address;
 use clap::{Args, Parser, Subcommand};
 
 use super::config::ServiceOptions;
 use super::stage::StageCommand;
+use crate::keeper::KeeperVersion;
 
 /// Follows Ocean Protocol's keeper contracts and runs the compute jobs they owe
 #[derive(Debug, Parser)]
@@ -153,6 +155,8 @@ pub(super) struct ReplayOptions {
 pub(super) enum KeeperCommand {
     /// Deploy the contracts onto a development or consortium chain
     Deploy(DeployOptions),
+    /// Upgrade proxied contracts of version 0.12.7 to 0.13.2
+    Upgrade(UpgradeOptions),
 }
 
 #[derive(Args, Debug)]
@@ -163,7 +167,32 @@ pub(super) struct DeployOptions {
     /// File with the deployer's private key, 64 hexadecimal digits
     #[arg(long)]
     pub(super) key_file: PathBuf,
+    /// Version of the contracts: 0.13.2 or 0.12.7
+    #[arg(long, default_value = "0.13.2")]
+    pub(super) keeper_version: KeeperVersion,
+    /// Put them behind proxies whose code this address may replace; it must not be the deployer's
+    #[arg(long)]
+    pub(super) proxy_admin: Option<Address>,
     /// Where the deployment file is written
+    #[arg(short, long, default_value = "keeper.yaml")]
+    pub(super) output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct UpgradeOptions {
+    /// Endpoint of a node of the chain
+    #[arg(long)]
+    pub(super) rpc: String,
+    /// File with the private key of the contracts' owner
+    #[arg(long)]
+    pub(super) key_file: PathBuf,
+    /// File with the private key of the proxies' admin
+    #[arg(long)]
+    pub(super) admin_key_file: PathBuf,
+    /// The deployment file of the contracts
+    #[arg(long)]
+    pub(super) keeper: PathBuf,
+    /// Where the new deployment file is written
     #[arg(short, long, default_value = "keeper.yaml")]
     pub(super) output: PathBuf,
 }

@@ -83,6 +83,9 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Keeper(KeeperCommand::Deploy(options)) => {
             commands::keeper_deploy::run(&options, &environment).await
         }
+        Command::Keeper(KeeperCommand::Upgrade(options)) => {
+            commands::keeper_upgrade::run(&options, &environment).await
+        }
         Command::Crd => commands::crd::run(),
         Command::Stage(command) => return stage::run(command).await,
     };

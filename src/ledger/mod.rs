@@ -14,7 +14,7 @@
 //! - `status.rs`: the only way to move a job: state and transition in one step; `openings.rs`: the same for new jobs, in sets;
 //! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
 //! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `standings.rs`,
-//!   `verdicts.rs`, `policies.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
+//!   `verdicts.rs`, `opinions.rs`, `policies.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
 //! - `registrations.rs`, `documents.rs`, `job_documents.rs`: what the resolver reads, fetched and waits for; `past.rs`: how jobs were
 //!   decided;
 //! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table;
@@ -59,6 +59,7 @@ pub mod listen;
 pub mod logs;
 pub mod openings;
 pub mod operator_actions;
+pub mod opinions;
 pub mod overview;
 pub mod parked;
 pub mod past;

@@ -249,6 +249,7 @@ fn facts(
         did: intention.did,
         template: made.template,
         conditions: made.condition_ids(),
+        made: None,
     };
     facts
         .agreements

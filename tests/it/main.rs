@@ -22,6 +22,8 @@ mod judging;
 mod keeper;
 mod lifecycle;
 mod operator;
+mod resolution;
 mod scheduler;
 mod stages;
 mod support;
+mod upgrading;

@@ -31,15 +31,37 @@ fn an_aborted_lock_and_a_state_set_by_a_delegate_are_no_payment() {
         ..World::default()
     };
     let lock = world.ids().lock;
-    for state in [2, 3] {
+    for (type_ref, state) in [(LOCK, 2), (LOCK, 3), (STRANGER, 2), (STRANGER, 3)] {
         let mut chain = Chain {
             events: world.events(),
             transactions: 50,
         };
-        chain.mine(30, vec![updated(lock, LOCK, state)]);
+        chain.mine(30, vec![updated(lock, type_ref, state)]);
         let verdict = world.verdict_of(&chain.events, &world.facts());
         assert_eq!(word(&verdict), "refused lock_impossible", "{state}");
     }
+}
+
+/// Rows of earlier releases do not say in which block an agreement was made; then its condition's creation tells.
+#[test]
+fn an_agreement_is_of_the_history_if_its_condition_is() {
+    let world = World {
+        created: None,
+        made: None,
+        ..World::default()
+    };
+    let mut chain = Chain {
+        events: world.events(),
+        transactions: 50,
+    };
+    let created = KeeperEvent::ConditionCreated {
+        condition: world.ids().compute,
+        type_ref: COMPUTE,
+        by: STRANGER,
+    };
+    chain.mine(9, vec![created]);
+    let verdict = world.verdict_of(&chain.events, &world.facts());
+    assert_eq!(word(&verdict), "refused template_not_approved");
 }
 
 #[test]

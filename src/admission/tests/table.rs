@@ -54,6 +54,38 @@ pub(super) const BOTH: &[(&str, Bend, &str)] = &[
         "awaiting Some(90)",
     ),
     (
+        "unpaid, a lock that ends before it begins",
+        |w| {
+            w.locked = None;
+            w.windows[1] = (86, 85);
+        },
+        "refused lock_impossible",
+    ),
+    (
+        "unpaid, a lock of one block",
+        |w| {
+            w.locked = None;
+            w.windows[1] = (85, 85);
+        },
+        "awaiting Some(95)",
+    ),
+    (
+        "unpaid, a lock beyond all blocks",
+        |w| {
+            w.locked = None;
+            w.windows[1] = (u64::MAX, 0);
+        },
+        "refused lock_impossible",
+    ),
+    (
+        "unpaid, a lock up to the last block there can be",
+        |w| {
+            w.locked = None;
+            w.windows[1] = (u64::MAX - 10, 0);
+        },
+        "awaiting None",
+    ),
+    (
         "paid too late",
         |w| w.locked = Some((13, 3)),
         "refused lock_impossible",
@@ -270,6 +302,39 @@ const BY_TEMPLATE: &[(&str, Bend, &str)] = &[
             w.facts = false;
         },
         "undecided 1",
+    ),
+    (
+        "made in the first block by a contract that is not followed",
+        |w| {
+            w.created = None;
+            w.made = Some(1);
+        },
+        "refused template_not_approved",
+    ),
+    (
+        "the same with other conditions",
+        |w| {
+            w.created = None;
+            w.made = Some(1);
+            w.compute_id = Some(ConditionId(B256::repeat_byte(1)));
+        },
+        "refused wrong_conditions",
+    ),
+    (
+        "made before the history, with other conditions",
+        |w| {
+            w.created = None;
+            w.compute_id = Some(ConditionId(B256::repeat_byte(1)));
+        },
+        "skipped before_history",
+    ),
+    (
+        "made nobody kept when, and no event tells of its condition",
+        |w| {
+            w.created = None;
+            w.made = None;
+        },
+        "skipped before_history",
     ),
     (
         "never created",

@@ -5,6 +5,7 @@ pub(super) mod crd;
 pub(super) mod explain;
 pub(super) mod follower;
 pub(super) mod keeper_deploy;
+pub(super) mod keeper_upgrade;
 pub(super) mod migrate;
 mod opening;
 pub(super) mod parked;

@@ -10,7 +10,7 @@ use crate::app::anvil::{Anvil, Mining, Options};
 use crate::app::packages;
 use crate::ids::{AgreementId, Did};
 use crate::keeper::purchase::{self, Order, Purchase};
-use crate::keeper::{self, Account, Call, Deployment};
+use crate::keeper::{self, Account, Blueprint, Call, Deployment, KeeperVersion};
 
 /// What the publisher asks for a job, in the token's smallest unit.
 pub(super) const PRICE: u64 = 10;
@@ -37,7 +37,7 @@ impl People {
         let fetched = tokio::task::spawn_blocking(move || {
             Ok::<_, anyhow::Error>((
                 packages::anvil(&cache)?,
-                packages::keeper_artifacts(&cache)?,
+                packages::keeper_artifacts(KeeperVersion::V0_13_2, &cache)?,
             ))
         });
         let (program, artifacts) = fetched.await??;
@@ -52,7 +52,8 @@ impl People {
             chain.url()
         ));
         let owner = Account::connect(chain.url(), &Anvil::key(0)?).await?;
-        let deployment = keeper::deploy(&owner, &artifacts).await?.deployment;
+        let blueprint = Blueprint::bare(KeeperVersion::V0_13_2, artifacts);
+        let deployment = keeper::deploy(&owner, &blueprint).await?.deployment;
         let contracts = deployment.contracts.iter().count();
         telling.done(format_args!(
             "{contracts} contracts of keeper 0.13.2 deployed, from block {}",

@@ -124,6 +124,7 @@ impl<C: ContractCalls> Judge<C> {
             did: its.did,
             template: its.template_id,
             conditions: its.conditions.clone(),
+            made: u64::try_from(its.block_number_updated).ok(),
         });
         if let (Some(fact), Some(its)) = (&fact, &found) {
             let about = (FactKind::Agreement, id.0);

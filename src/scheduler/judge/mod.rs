@@ -2,8 +2,8 @@
 //! ledger.
 //!
 //! A tick takes a bounded number of recorded logs in (`intake.rs`), looks at every agreement that they or the queue name
-//! (`gathering.rs`: events and facts; `hearing.rs`: the verdicts), and writes all of it in one transaction that begins by moving
-//! the judged cursor by compare-and-set (`writing.rs`: what is new;
+//! (`gathering.rs`: events and facts; `hearing.rs`: the verdicts; `opinion.rs`: what the contracts say to them), and writes all of
+//! it in one transaction that begins by moving the judged cursor by compare-and-set (`writing.rs`: what is new;
 //! `moving.rs`: what is there; `ruling.rs`: what follows for a job). Calls to the node are made while no transaction is open.
 //!
 //! Everything is read and written in sets, a statement per tick and not per agreement: history comes at tens of thousands of
@@ -26,6 +26,7 @@ mod hearing;
 mod intake;
 mod late;
 mod moving;
+mod opinion;
 mod ruling;
 mod writing;
 
@@ -217,11 +218,12 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
         agreements.extend(self.late_agreements(late).await?);
         let matters = self.gather(agreements, &intake, &docket).await?;
         let (this, horizon, by) = (&*self, docket.horizon(), &catalog);
-        let hearings: Vec<_> = stream::iter(matters)
+        let mut hearings: Vec<_> = stream::iter(matters)
             .map(|matter| this.hear(matter, horizon, by))
             .buffered(SIDE_BY_SIDE)
             .collect()
             .await;
+        let taken = self.weigh_opinions(&mut hearings, horizon).await?;
 
         let mut transaction = self.ledger.begin().await?;
         if !judging::advance(
@@ -240,6 +242,8 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
             policies::record(&mut transaction, catalog.sha256, &catalog.bytes).await?;
         }
         self.rule(&mut transaction, &docket, &catalog, &hearings)
+            .await?;
+        self.record_opinions(&mut transaction, &taken, &hearings)
             .await?;
         ledger::commit(transaction).await?;
         Ok(Progress::More)

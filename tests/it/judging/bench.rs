@@ -46,7 +46,7 @@ impl Default for Rules {
 }
 
 pub(crate) struct Bench {
-    pub(crate) chain: Chain,
+    pub(crate) chain: Arc<Chain>,
     pub(crate) pool: PgPool,
     pub(crate) ledger: Ledger,
     pub(crate) follower: Follower,
@@ -71,13 +71,19 @@ pub(crate) struct Job {
 
 impl Bench {
     /// Follows a chain on which things may have happened already.
-    pub(crate) async fn on(chain: Chain, rules: Rules) -> Self {
+    pub(crate) async fn on(chain: impl Into<Arc<Chain>>, rules: Rules) -> Self {
+        let chain: Arc<Chain> = chain.into();
         let provider = Provider::new(chain.node.url().as_str()).unwrap();
         Self::through(provider, chain, rules).await
     }
 
     /// Follows a chain through a provider that may not tell all of it.
-    pub(crate) async fn through(provider: Provider, chain: Chain, rules: Rules) -> Self {
+    pub(crate) async fn through(
+        provider: Provider,
+        chain: impl Into<Arc<Chain>>,
+        rules: Rules,
+    ) -> Self {
+        let chain: Arc<Chain> = chain.into();
         let database = Database::create().await;
         let (pool, ledger) = (database.pool.clone(), database.ledger.clone());
         let deployment = &chain.deployment;

@@ -1,6 +1,7 @@
 //! Judge and resolver on a real chain and a real Postgres: what becomes of jobs when things come late, vanish, or are done twice.
 
 pub(crate) mod bench;
+mod opinions;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

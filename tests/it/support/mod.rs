@@ -1,6 +1,7 @@
 //! Real parts for tests: each test gets its own, ended when the test ends.
 
 pub(crate) mod anvil;
+pub(crate) mod bytecode;
 pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod documents;
