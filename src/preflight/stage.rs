@@ -78,6 +78,21 @@ impl Stage {
                 },
             );
         }
+        if made.template_contract.is_some() {
+            let windows = |blocks: [u64; 3]| blocks.map(U256::from).to_vec();
+            self.happen(
+                2,
+                KeeperEvent::TemplateAgreementCreated {
+                    agreement: intention.agreement,
+                    did: intention.did,
+                    consumer: intention.consumer,
+                    provider: made.receiver,
+                    time_locks: windows(made.time_locks),
+                    time_outs: windows(made.time_outs),
+                },
+            );
+            return;
+        }
         for (actor, kind) in made.actors.iter().zip(["consumer", "provider"]) {
             self.happen(
                 2,
