@@ -291,10 +291,10 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         {
             match state {
                 State::Failed => {
-                    tracing::error!(agreement = %act.agreement, reason, "an act of the agent failed: {detail}")
+                    tracing::error!(agreement = %act.agreement, reason, "an act of the agent failed: {detail}");
                 }
                 _ => {
-                    tracing::warn!(agreement = %act.agreement, reason, "an act of the agent waits: {detail}")
+                    tracing::warn!(agreement = %act.agreement, reason, "an act of the agent waits: {detail}");
                 }
             }
         }

@@ -7,7 +7,7 @@ use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, ensure};
 use tokio::sync::watch;
 
-use super::config::{AgentConfig, ChainConfig};
+use super::config::{AgentConfig, ChainConfig, Secret};
 use crate::agent::{Agent, Node, Settings, Works};
 use crate::documents::Documents;
 use crate::ids::DeploymentId;
@@ -38,7 +38,7 @@ pub(super) async fn make<C: ContractCalls>(
         .iter()
         .find(|known| known.id == id)
         .context("the deployment is not in the ledger")?;
-    let urls: Vec<&str> = chain.rpc_urls.iter().map(|url| url.expose()).collect();
+    let urls: Vec<&str> = chain.rpc_urls.iter().map(Secret::expose).collect();
     ensure!(!urls.is_empty(), "TIDEWATCH_RPC_URLS is required");
     let works = Works {
         deployment_id: id,

@@ -3,14 +3,15 @@
 use alloy::primitives::{Address, U256, keccak256};
 
 use super::sale::Sale;
-use super::supposition::{Supposition, supposed, without_supposed};
+use super::stage::Stage;
+use super::supposition::{Supposition, without_supposed};
 use crate::admission::{
     AgreementFact, Answer, ConditionFact, Decision, Facts, Horizon, Offer, Question, Recorded,
     RuleAnswer, judge,
 };
 use crate::ids::{AgreementId, Did};
 use crate::jobs::Reason;
-use crate::keeper::{Call, Deployment, KeeperEvent, Order, Purchase, purchase};
+use crate::keeper::{Call, Deployment, Order, Purchase, purchase};
 use crate::workflows::{Catalog, Conclusion, Found, Resolution, Want, resolve};
 
 /// Name of the rule by which a workflow is allowed.
@@ -147,91 +148,22 @@ impl Scene {
         present: &Present<'_>,
         made: &Purchase,
     ) -> Self {
-        let head = present.head;
-        let mut events = present.registrations.to_vec();
-        let mut log = -100;
-        let mut happen = |block: u64, event: KeeperEvent| {
-            log += 1;
-            let place = u64::try_from(log + 100).unwrap_or_default();
-            events.push(supposed(log, head.saturating_add(block), place, event));
-        };
-        if let Some(document) = &intention.document {
-            happen(
-                1,
-                KeeperEvent::DidRegistered {
-                    did: Did(intention.agreement.0),
-                    owner: owner_of_id(intention, present),
-                    checksum: keccak256(document),
-                    value: document.clone(),
-                    by: intention.consumer,
-                },
-            );
-        }
         let contracts = &deployment.contracts;
-        for (condition, type_ref) in made.condition_ids().into_iter().zip([
-            contracts.compute_execution_condition,
-            contracts.lock_reward_condition,
-            contracts.escrow_reward,
-        ]) {
-            let by = contracts.agreement_store_manager;
-            happen(
-                2,
-                KeeperEvent::ConditionCreated {
-                    condition,
-                    type_ref,
-                    by,
-                },
-            );
-        }
-        for (actor, kind) in made.actors.iter().zip(["consumer", "provider"]) {
-            let (agreement, actor_type) = (intention.agreement, keccak256(kind));
-            let actor = *actor;
-            happen(
-                2,
-                KeeperEvent::AgreementActorAdded {
-                    agreement,
-                    actor,
-                    actor_type,
-                },
-            );
-        }
-        happen(
-            2,
-            KeeperEvent::AgreementCreated {
-                agreement: intention.agreement,
-                did: intention.did,
-                by: intention.consumer,
-                created_at: U256::from(head.saturating_add(2)),
-            },
-        );
-        happen(
-            3,
-            KeeperEvent::ConditionUpdated {
-                condition: made.lock_id(),
-                type_ref: contracts.lock_reward_condition,
-                state: 2,
-                by: contracts.lock_reward_condition,
-            },
-        );
-        happen(
-            3,
-            KeeperEvent::LockFulfilled {
-                agreement: intention.agreement,
-                reward_address: made.reward_address,
-                condition: made.lock_id(),
-                amount: made.amount,
-            },
-        );
+        let mut stage = Stage::new(present);
+        stage.register(intention, present);
+        stage.create(deployment, intention, made);
+        stage.pay(deployment, intention, made);
+        let events = stage.into_events();
         let sale = Sale::read(contracts, &events, intention.agreement).ok();
         let supposition = sale
             .as_ref()
-            .map(|sale| Supposition::new(contracts, sale, head.saturating_add(4)));
+            .map(|sale| Supposition::new(contracts, sale, present.head.saturating_add(4)));
         Self {
             facts: facts(deployment, intention, present, made),
             events,
             supposition,
             sale,
-            head,
+            head: present.head,
         }
     }
 
@@ -303,19 +235,6 @@ impl Scene {
             Conclusion::Wants(want) => Err(want),
         }
     }
-}
-
-/// Who owns the DID that is the agreement's id once the consumer has tried to register it: a stranger who was first stays.
-fn owner_of_id(intention: &Intention, present: &Present<'_>) -> Address {
-    let id = Did(intention.agreement.0);
-    let first = present
-        .registrations
-        .iter()
-        .find_map(|recorded| match recorded.event {
-            KeeperEvent::DidRegistered { did, owner, .. } if did == id => Some(owner),
-            _ => None,
-        });
-    first.unwrap_or(intention.consumer)
 }
 
 fn facts(

@@ -7,7 +7,7 @@
 //! Layout:
 //! - `sale.rs`: what the events say of one agreement: who buys what, under which conditions;
 //! - `supposition.rs`: the event that a fulfilled condition would make;
-//! - `intention.rs`: a purchase that somebody intends, with the transactions to send; `safe_batch.rs`: those as a file;
+//! - `intention.rs`: a purchase that somebody intends, with the transactions to send; `stage.rs`: the events that it would make; `safe_batch.rs`: those as a file;
 //! - `refund.rs`: how a consumer whose agreement is not answered gets the money back.
 //!
 //! Why suppositions are events with negative log ids: admission takes events and nothing else, no log of a ledger has such an
@@ -17,6 +17,7 @@ mod intention;
 mod refund;
 mod safe_batch;
 mod sale;
+mod stage;
 mod supposition;
 
 pub use intention::{Intention, Preflight, Present, preflight};

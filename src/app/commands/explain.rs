@@ -22,7 +22,7 @@ pub(in crate::app) async fn run(
     let path = options
         .keeper
         .as_deref()
-        .unwrap_or(std::path::Path::new(""));
+        .context("TIDEWATCH_KEEPER is required")?;
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("could not read the deployment file {shown}"))?;
