@@ -64,6 +64,7 @@ pub async fn rejudge(
         late: Late::default(),
         due: Vec::new(),
     };
+    let held = judge.held(&docket, false).await?;
     let (mut differences, mut after) = (Vec::new(), None);
     loop {
         let page = past::list_agreements(&mut connection, deployment_id, after, PAGE).await?;
@@ -76,7 +77,7 @@ pub async fn rejudge(
             .gather(agreements, &Intake::default(), &docket)
             .await?
         {
-            let hearing = judge.hear(matter, docket.horizon(), catalog).await;
+            let hearing = judge.hear(matter, docket.horizon(), catalog, &held).await;
             for (trigger, verdict) in &hearing.verdicts {
                 let KeeperEvent::ComputeFulfilled { condition, .. } = trigger.event else {
                     continue;

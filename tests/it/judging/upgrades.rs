@@ -1,5 +1,7 @@
 //! A followed proxy is given other code: what was said since waits until somebody vouches for it.
 
+use std::sync::Arc;
+
 use alloy::primitives::{Address, B256, address};
 use alloy::sol_types::SolEvent;
 use serde_json::json;
@@ -123,7 +125,7 @@ async fn what_was_upgraded_before_following_began_counts_unless_the_file_lists_o
     bench.settle().await;
     assert_eq!(bench.job(purchase.agreement).await.status, "queued");
 
-    let mut chain = bench.chain;
+    let mut chain = Arc::into_inner(bench.chain).expect("nobody else uses the chain");
     chain.deployment.implementations = vec![Address::from_word(B256::repeat_byte(1))];
     let mut strict = Bench::on(chain, Rules::default()).await;
     strict.offer(&[(did, &default_workflow())]);
