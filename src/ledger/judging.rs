@@ -161,8 +161,9 @@ pub async fn list_about(
     subjects: &[B256],
     up_to: u64,
 ) -> Result<Vec<(B256, Logged)>, Error> {
-    let subjects: Vec<&[u8]> = subjects.iter().map(|subject| subject.as_slice()).collect();
-    // OFFSET 0 keeps each lookup apart from the list that drives it: joined freely, a planner that knows the list's length reads the whole tables instead of looking up each.
+    let subjects: Vec<&[u8]> = subjects.iter().map(B256::as_slice).collect();
+    // OFFSET 0 keeps each lookup apart from the list that drives it: joined freely, a planner that knows the list's length reads
+    // the whole tables instead of looking up each.
     let rows = sqlx::query!(
         r#"SELECT s.subject AS "subject: Vec<u8>", l.id, l.block_number, l.block_hash AS "block_hash: Vec<u8>", l.log_index,
                   l.transaction_hash AS "transaction_hash: Vec<u8>", l.transaction_index, l.address AS "address: Vec<u8>",

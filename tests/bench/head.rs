@@ -155,9 +155,7 @@ fn sorted_delays(announced: &Times, recorded: &Times, after: u64) -> Result<Vec<
         .iter()
         .filter(|(number, _)| **number > after)
         // Told to the follower before it was told to us, a block can be in the ledger already: that is no delay.
-        .filter_map(|(number, began)| {
-            Some(recorded.get(number)?.saturating_duration_since(*began))
-        })
+        .filter_map(|(number, began)| Some(recorded.get(number)?.saturating_duration_since(*began)))
         .collect();
     ensure!(
         delays.len() >= BLOCKS * 9 / 10,

@@ -1,5 +1,6 @@
 //! The follower on a real chain and a real Postgres.
 
+mod agreeing;
 mod choosing;
 mod counting;
 mod database_away;
