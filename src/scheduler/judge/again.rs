@@ -61,6 +61,7 @@ pub async fn rejudge(
         to: seen.judged,
         seen,
         logs: Vec::new(),
+        taken_in: None,
         late: Late::default(),
         due: Vec::new(),
     };
