@@ -138,9 +138,10 @@ async fn measure(options: &Options, parts: &Parts, source: &Source, kind: Kind) 
         source,
     );
     tell("judged", &judged, source);
-    let ratio = |over: &[f64], under: &[Measure]| match (median(over), middle(under)) {
-        (Some(over), Some(under)) => println!("  {:<34} {:>9.2}", "", under.rate() / over),
-        _ => {}
+    let ratio = |over: &[f64], under: &[Measure]| {
+        if let (Some(over), Some(under)) = (median(over), middle(under)) {
+            println!("  {:<34} {:>9.2}", "", under.rate() / over);
+        }
     };
     println!(
         "  recorded as a share of bare COPY, of bare reading; at {} ms as a share of recorded:",
