@@ -14,7 +14,7 @@ use sqlx::postgres::{PgListener, PgPool};
 use tidewatch::app::anvil::{Anvil, Options};
 use tidewatch::app::packages;
 use tidewatch::ids::{AgreementId, Did};
-use tidewatch::keeper::{self, Account, Deployment, Order, Purchase};
+use tidewatch::keeper::{self, Account, Blueprint, Deployment, KeeperVersion, Order, Purchase};
 use tidewatch::ledger::listen;
 
 use crate::history::{ended, variables};
@@ -36,7 +36,9 @@ pub(crate) async fn delays(parts: &Parts) -> Result<Vec<Duration>> {
     let cache = cache()?;
     let anvil = Anvil::start(&packages::anvil(&cache)?, Options::default()).await?;
     let owner = Account::connect(anvil.url(), &Anvil::key(0)?).await?;
-    let deployed = keeper::deploy(&owner, &packages::keeper_artifacts(&cache)?).await?;
+    let version = KeeperVersion::V0_13_2;
+    let artifacts = packages::keeper_artifacts(version, &cache)?;
+    let deployed = keeper::deploy(&owner, &Blueprint::bare(version, artifacts)).await?;
     let mut url = anvil.url().clone();
     url.set_scheme("ws")
         .map_err(|()| anyhow::anyhow!("{url} cannot be a WebSocket's"))?;
