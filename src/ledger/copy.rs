@@ -9,6 +9,8 @@ use super::{Attempt, Error};
 
 /// Rows from which on copying beats an INSERT by more than its round trips cost.
 pub(super) const MANY: usize = 64;
+/// Bytes that are handed to a connection at once.
+const PIECE: usize = 256 << 10;
 /// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01 (PostgreSQL documentation, "Date/Time Types").
 const EPOCH: i64 = 946_684_800_000_000;
 /// Version byte of jsonb's binary form (`jsonb_recv` in PostgreSQL's `jsonb.c`).
@@ -144,7 +146,10 @@ pub(super) async fn insert(
     purpose: &'static str,
 ) -> Result<(), Error> {
     let mut stream = connection.copy_in_raw(statement).await.attempt(purpose)?;
-    stream.send(rows.finish()).await.attempt(purpose)?;
+    // A connection keeps what it has to send until it is sent.
+    for piece in rows.finish().chunks(PIECE) {
+        stream.send(piece).await.attempt(purpose)?;
+    }
     stream.finish().await.attempt(purpose)?;
     Ok(())
 }
