@@ -31,6 +31,9 @@ impl Verifier {
         &mut self,
         standing: &Standing,
     ) -> Result<Progress, Error> {
+        if standing.verified >= standing.recorded.number {
+            return Ok(Progress::Idle);
+        }
         let (id, number) = (self.deployment, standing.verified + 1);
         let age = if self.is_alone() {
             self.later
@@ -39,8 +42,14 @@ impl Verifier {
         };
         let mut connection = self.ledger.acquire().await?;
         let single = blocks::find_read_once(&mut connection, id, number, age).await?;
+        let above = (standing.verified, standing.recorded.number);
+        let proven = verification::proven_after(&mut connection, id, above, false).await?;
         drop(connection);
         let Some(ours) = single else {
+            if proven > standing.verified {
+                // It was mended, or proven by whoever was quicker.
+                return self.go_on(standing).await;
+            }
             return Ok(Progress::Idle);
         };
         let provider = self.choose((number, number)).await?;
@@ -69,6 +78,19 @@ impl Verifier {
             });
         }
         self.mend(standing, &wrong, FoundBy::SecondReading).await
+    }
+
+    /// Moves `verified` over the proven blocks that follow.
+    async fn go_on(&self, standing: &Standing) -> Result<Progress, Error> {
+        let (id, verified) = (self.deployment, standing.verified);
+        let mut transaction = self.ledger.begin().await?;
+        let reached =
+            verification::advance_verified(&mut transaction, id, standing, verified).await?;
+        if reached.is_some() {
+            cursors::tell_recorded(&mut transaction, id).await?;
+            ledger::commit(transaction).await?;
+        }
+        Ok(Progress::More)
     }
 
     async fn note_window_read(

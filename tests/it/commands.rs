@@ -272,11 +272,15 @@ async fn what_was_counted_before_the_start_block_is_accepted_with_a_reason() {
         "follower accept-counters".to_owned(),
         "as the explorer shows".to_owned(),
     );
-    let actions = desk.actions().await;
-    assert!(!actions.is_empty() && actions.iter().all(|done| *done == action));
-    exhaust(&mut verifier).await;
-    let status = desk.status().await;
-    assert_eq!(status["verified"], status["recorded"]);
+    assert_eq!(desk.actions().await, [action]);
+    // Each of the counters that were running before has to be accepted.
+    while desk.status().await["verified"] != desk.status().await["recorded"] {
+        if verifier.tick().await.is_err() {
+            done(&desk.run(&with_reason).await);
+        }
+    }
+    let accepted = desk.actions().await.len();
+    assert!((2..=3).contains(&accepted), "{accepted}");
 }
 
 #[tokio::test]

@@ -1,3 +1,8 @@
+//! `check`: asks every part, and says in a line each that it is well, or what is wrong and how to mend it.
+//!
+//! Here the configuration, the databases, the chain and the agent; `cluster.rs`: the cluster. What the account that asks may not look
+//! at is called unseen, which is neither.
+
 mod cluster;
 
 use std::collections::BTreeSet;
