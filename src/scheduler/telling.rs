@@ -53,9 +53,12 @@ impl Telling {
         drop(connection);
         let mut running = watched;
         running.retain(|job| job.status.phase.is_live());
-        let is_running = |known: &(JobId, u32)| running.iter().any(|job| key(job) == *known);
+        let is_usual = |known: &(JobId, u32)| {
+            let mut jobs = running.iter();
+            jobs.any(|job| job.footing == Footing::Canonical && key(job) == *known)
+        };
         self.usual
-            .retain(|known, at| at.elapsed() < KNOWN_FOR && is_running(known));
+            .retain(|known, at| at.elapsed() < KNOWN_FOR && is_usual(known));
         running.retain(|job| !self.is_known(job));
         let mut telling = futures::stream::iter(running)
             .map(|job| tell(engine, job))

@@ -118,6 +118,7 @@ async fn status_tells_how_far_everything_is_and_what_needs_an_operator() {
     assert_eq!(status["verified"], 0);
     assert_eq!(status["halt"], Value::Null);
     assert_eq!(status["lagBlocks"], 0);
+    assert!(status["versions"]["schema"].is_i64());
     let shown = done(&desk.run(&["status"]).await);
     assert!(
         shown.contains(&format!("recorded      {head}, 0 blocks behind")),

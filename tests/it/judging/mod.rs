@@ -257,7 +257,8 @@ async fn a_running_job_is_withdrawn_only_once_its_event_is_gone_for_good() {
     assert_eq!(bench.footing(job.id).await, Footing::Withdrawn);
     let withdrawn = bench.job(purchase.agreement).await;
     assert_eq!(withdrawn.status, "running", "until the engine has ended it");
-    assert_eq!(bench.verdicts(job.id).await, ["admitted", "withdrawn"]);
+    let said = bench.verdicts(job.id).await;
+    assert_eq!(said.last().unwrap(), "withdrawn", "{said:?}");
 
     // Too late for this attempt, and it does not run again by itself.
     bench.chain.provider.send(purchase.fulfil()).await.unwrap();
