@@ -15,10 +15,19 @@ use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 const TICKS: &str = "tidewatch_ticks_total";
 const TICK_SECONDS: &str = "tidewatch_tick_seconds";
 const ANSWER_SECONDS: &str = "tidewatch_http_request_seconds";
+const REORGANISATIONS: &str = "tidewatch_reorganisations_total";
+
+/// How long jobs stay in a phase; it has bounds of its own, [`PHASE_SECONDS_BOUNDS`].
+pub const PHASE_SECONDS: &str = "tidewatch_job_phase_seconds";
 
 /// Bounds of every histogram of seconds: from a statement to a stalled worker.
 pub const SECONDS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0,
+];
+
+/// Bounds for phases of jobs: from a stage that is over at once to the longest that a run may take.
+pub const PHASE_SECONDS_BOUNDS: [f64; 10] = [
+    1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, 604_800.0,
 ];
 
 /// How a worker's tick ended.
@@ -64,6 +73,19 @@ pub fn describe() {
         Unit::Seconds,
         "How long the API took to begin an answer, by route and status."
     );
+    describe_counter!(
+        REORGANISATIONS,
+        Unit::Count,
+        "Rollbacks of recorded blocks, by how many they were."
+    );
+    for depth in DEPTHS {
+        counter!(REORGANISATIONS, "depth" => depth).absolute(0);
+    }
+    describe_histogram!(
+        PHASE_SECONDS,
+        Unit::Seconds,
+        "How long jobs were in a phase that they left."
+    );
 }
 
 /// Makes a worker's counters appear at zero, so that a rate can be told from the first event on.
@@ -77,6 +99,25 @@ pub fn expect_worker(worker: &'static str) {
 pub fn ticked(worker: &'static str, tick: Tick, took: Duration) {
     counter!(TICKS, "worker" => worker, "outcome" => tick.as_str()).increment(1);
     histogram!(TICK_SECONDS, "worker" => worker).record(took);
+}
+
+const DEPTHS: [&str; 4] = ["1", "2-5", "6-20", "more"];
+
+/// The follower rolled back that many blocks, at least 1.
+pub fn reorganised(depth: u64) {
+    let [one, few, several, more] = DEPTHS;
+    let words = match depth {
+        0..=1 => one,
+        2..=5 => few,
+        6..=20 => several,
+        _ => more,
+    };
+    counter!(REORGANISATIONS, "depth" => words).increment(1);
+}
+
+/// A job left a phase after so long. Should the transaction that moves it fail, it is counted again when it is moved.
+pub fn left_phase(phase: &'static str, after: Duration) {
+    histogram!(PHASE_SECONDS, "phase" => phase).record(after);
 }
 
 /// The API began an answer. `route` is the pattern that matched, never the path that was asked for.

@@ -141,6 +141,14 @@ impl Node {
         Ok((number, Market { base, tip }))
     }
 
+    /// What an account has, in wei.
+    ///
+    /// # Errors
+    /// [`Error`] when no node answers.
+    pub async fn balance(&self, account: Address) -> Result<U256, Error> {
+        self.ask("eth_getBalance", json!([account, "latest"])).await
+    }
+
     /// Balance and transaction counts of an account.
     pub(super) async fn reading(&self, account: Address) -> Result<Reading, Error> {
         let count = async |tag| -> Result<u64, Error> {
@@ -150,9 +158,7 @@ impl Node {
             Ok(count.to())
         };
         Ok(Reading {
-            balance: self
-                .ask("eth_getBalance", json!([account, "latest"]))
-                .await?,
+            balance: self.balance(account).await?,
             latest_count: count("latest").await?,
             pending_count: count("pending").await?,
         })

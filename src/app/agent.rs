@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256, U256};
 use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, ensure};
 use tokio::sync::watch;
@@ -26,10 +26,7 @@ pub(super) async fn make<C: ContractCalls>(
     calls: C,
     catalog: watch::Receiver<Arc<Catalog>>,
 ) -> anyhow::Result<Agent<C, PrivateKeySigner>> {
-    let key: B256 = config.key.expose().parse()?;
-    let signer = PrivateKeySigner::from_bytes(&key)
-        .ok()
-        .context("TIDEWATCH_AGENT_KEY_FILE holds a number that secp256k1 has no key for")?;
+    let signer = signer(config)?;
     let connection = &mut ledger.acquire().await?;
     let known =
         deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
@@ -38,17 +35,41 @@ pub(super) async fn make<C: ContractCalls>(
         .iter()
         .find(|known| known.id == id)
         .context("the deployment is not in the ledger")?;
-    let urls: Vec<&str> = chain.rpc_urls.iter().map(Secret::expose).collect();
-    ensure!(!urls.is_empty(), "TIDEWATCH_RPC_URLS is required");
     let works = Works {
         deployment_id: id,
         deployment: keeper.clone(),
         genesis_hash: followed.identity.genesis_hash,
         calls,
-        node: Node::new(urls)?,
+        node: node(chain)?,
         documents,
     };
     let settings = Settings::new(config.kinds.clone(), config.max_fee, config.daily_gas);
     tracing::info!(account = %signer.address(), acts = ?config.kinds, "the agent acts");
     Ok(Agent::new(ledger.clone(), works, signer, catalog, settings))
+}
+
+fn signer(config: &AgentConfig) -> anyhow::Result<PrivateKeySigner> {
+    let key: B256 = config.key.expose().parse()?;
+    PrivateKeySigner::from_bytes(&key)
+        .ok()
+        .context("TIDEWATCH_AGENT_KEY_FILE holds a number that secp256k1 has no key for")
+}
+
+fn node(chain: &ChainConfig) -> anyhow::Result<Node> {
+    let urls: Vec<&str> = chain.rpc_urls.iter().map(Secret::expose).collect();
+    ensure!(!urls.is_empty(), "TIDEWATCH_RPC_URLS is required");
+    Ok(Node::new(urls)?)
+}
+
+/// The agent's account and what it has, in wei.
+///
+/// # Errors
+/// A sentence: the key is none, or no node answers.
+pub(super) async fn balance(
+    config: &AgentConfig,
+    chain: &ChainConfig,
+) -> anyhow::Result<(Address, U256)> {
+    let account = signer(config)?.address();
+    let balance = node(chain)?.balance(account).await?;
+    Ok((account, balance))
 }

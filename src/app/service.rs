@@ -90,6 +90,7 @@ pub(super) async fn start(config: ServiceConfig) -> anyhow::Result<Supervisor> {
         wakes: Wakes::default(),
         supervisor: Supervisor::default(),
         measured: None,
+        providers: None,
     };
     service.start_operator();
     service.start_ledger_roles().await?;
@@ -108,6 +109,8 @@ struct Service {
     supervisor: Supervisor,
     /// Where metrics read the ledger: the workers' login where there is one.
     measured: Option<Source>,
+    /// The nodes that are asked, for metrics.
+    providers: Option<Providers>,
 }
 
 impl Service {
@@ -201,6 +204,7 @@ impl Service {
             return find_deployment(ledger, keeper).await;
         };
         let providers = Providers::new(chain.rpc_urls.iter().map(Secret::expose))?;
+        self.providers = Some(providers.clone());
         let following = following(chain, keeper);
         follower::check_contracts(&providers, &following).await?;
         let deployment = follower::open(ledger, &providers, &following).await?;
@@ -292,7 +296,8 @@ impl Service {
 
     async fn serve_metrics(&mut self, metrics: Metrics) -> anyhow::Result<()> {
         let (listen, stop) = (self.config.metrics_listen, self.supervisor.stop());
-        let serving = metrics.serve(listen, self.measured.take(), stop).await?;
+        let measured = (self.measured.take(), self.providers.take());
+        let serving = metrics.serve(listen, measured, stop).await?;
         self.supervisor.spawn(serving);
         Ok(())
     }

@@ -1,11 +1,12 @@
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::error::{Error, cut};
 use super::rpc::{Answers, Call, body};
+use crate::clock::{Clock, SystemClock};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,7 +46,7 @@ impl Http {
             .await
             .map_err(|error| asked.unreachable(error))?;
         let status = response.status();
-        let retry_after = retry_after(&response);
+        let retry_after = retry_after(response.headers(), &SystemClock);
         let body = asked.read(response).await?;
         match Answers::read(provider, calls, body) {
             // Many services put a JSON-RPC error under a status that is not success: its words say more.
@@ -137,8 +138,47 @@ impl Asked<'_> {
     }
 }
 
-/// Retry-After in seconds (RFC 9110, section 10.2.3). Its other form, a date, depends on two clocks and is treated as absent.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+/// How long an answer asks us to wait: so many seconds, or until a date (RFC 9110, section 10.2.3). A date counts from the answer's own,
+/// so that no two clocks are compared, and from ours where the answer has none.
+fn retry_after(headers: &HeaderMap, clock: &dyn Clock) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |text| httpdate::parse_http_date(text).ok();
+    let asked = text(RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = date(asked)?;
+    let said = text(DATE).and_then(date);
+    let now = said.unwrap_or_else(|| clock.now().into());
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn a_wait_is_told_in_seconds_or_by_a_date() {
+        // 1994-11-06 08:49:37 UTC, the RFC's example
+        let clock = ManualClock::new(DateTime::from_timestamp(784_111_777, 0).unwrap());
+        let asked = |said: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in said {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            retry_after(&headers, &clock).map(|wait| wait.as_secs())
+        };
+        let until = ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT");
+        assert_eq!(asked(&[("retry-after", " 120 ")]), Some(120));
+        assert_eq!(asked(&[until]), Some(30));
+        let by_their_clock = ("date", "Sun, 06 Nov 1994 08:50:02 GMT");
+        assert_eq!(asked(&[until, by_their_clock]), Some(5));
+        let long_past = ("date", "Mon, 07 Nov 1994 08:49:37 GMT");
+        assert_eq!(asked(&[until, long_past]), Some(0));
+        assert_eq!(asked(&[("retry-after", "soon")]), None);
+        assert_eq!(asked(&[]), None);
+    }
 }

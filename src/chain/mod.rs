@@ -40,6 +40,7 @@ mod http;
 mod limits;
 mod logs;
 mod look;
+mod operator;
 mod pace;
 mod provider;
 mod providers;

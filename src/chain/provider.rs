@@ -3,11 +3,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use url::{Host, Url};
+use url::Url;
 
 use super::condition::Condition;
 use super::error::Error;
 use super::http::Http;
+use super::operator::operator;
 use super::refusal::Refusal;
 use super::rpc::{Answers, Call};
 use super::websocket::WebSocket;
@@ -82,7 +83,7 @@ impl Provider {
             Some(port) => format!("{host}:{port}"),
             None => host.to_string(),
         };
-        let operator = operator(&host);
+        let operator = operator(&url).ok_or_else(|| bad("it names no host"))?;
         let transport = match url.scheme() {
             "http" | "https" => Transport::Http(Http::new(&name, url, timeout)?),
             "ws" | "wss" => Transport::WebSocket(WebSocket::new(url, timeout)),
@@ -101,9 +102,8 @@ impl Provider {
         &self.0.name
     }
 
-    /// Who runs it, as far as its URL tells: the last two labels of the host's name, or its address. Two providers of one
-    /// operator are one witness. Names under a public suffix of two labels (`co.uk`) count as one operator: too careful, never
-    /// too trusting.
+    /// Who runs it, as far as its URL tells: whoever registered its host's name, or its address. Two providers of one operator are one
+    /// witness.
     pub fn operator(&self) -> &str {
         &self.0.operator
     }
@@ -313,17 +313,6 @@ fn of_call(error: &Error) -> Refusal {
     }
 }
 
-fn operator(host: &Host<&str>) -> String {
-    match host {
-        Host::Domain(name) => {
-            let labels: Vec<&str> = name.trim_end_matches('.').rsplit('.').take(2).collect();
-            labels.into_iter().rev().collect::<Vec<_>>().join(".")
-        }
-        Host::Ipv4(address) => address.to_string(),
-        Host::Ipv6(address) => address.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,18 +324,5 @@ mod tests {
         assert_eq!(format!("{provider:?}"), r#"Provider("node.example:8545")"#);
         let error = Provider::new("ftp://user:secret@node.example").unwrap_err();
         assert!(!error.to_string().contains("secret"));
-    }
-
-    #[tokio::test]
-    async fn an_operator_is_the_registered_name_or_the_address() {
-        for (url, operator) in [
-            ("https://mainnet.infura.example/v3/key", "infura.example"),
-            ("wss://eth.node.infura.example", "infura.example"),
-            ("http://geth:8545", "geth"),
-            ("http://127.0.0.1:8545", "127.0.0.1"),
-            ("http://[::1]:8545", "::1"),
-        ] {
-            assert_eq!(Provider::new(url).unwrap().operator(), operator);
-        }
     }
 }

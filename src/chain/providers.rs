@@ -14,7 +14,6 @@ use super::BlockId;
 use super::announcements::Announced;
 use super::block::Header;
 use super::error::Error;
-use super::look::Tag;
 use super::provider::{Provider, ProviderStatus};
 use super::refusal::Refusal;
 use crate::ids::BlockRef;
@@ -147,7 +146,7 @@ impl Providers {
         let Some((best, head)) = best.zip(head(provider)) else {
             return;
         };
-        if head + LAG < best {
+        if head.saturating_add(LAG) < best {
             provider.condition().shun(now);
         } else {
             provider.condition().welcome();
@@ -188,26 +187,21 @@ impl Providers {
         }
     }
 
-    /// The provider that will answer soonest and is on the expected chain: for questions whose answers must fit each other.
-    ///
-    /// # Errors
-    /// The first provider's [`Error`] when there is none.
-    pub async fn choose(&self) -> Result<Provider, Error> {
-        let mut first = None;
-        for provider in self.ranked() {
-            match self.compare(&provider).await {
-                Ok(()) => return Ok(provider),
-                Err(error) => _ = first.get_or_insert(error),
-            }
-        }
-        Err(first.unwrap_or(NOBODY))
-    }
-
     /// Another provider than this one, healthy and on the expected chain, if there is one.
     pub async fn other_than(&self, provider: &Provider) -> Option<Provider> {
+        self.healthy(|other| !other.is_same(provider)).await
+    }
+
+    /// A provider of another operator than this one's, healthy and on the expected chain, if there is one: a second witness.
+    pub async fn witness_beside(&self, provider: &Provider) -> Option<Provider> {
+        self.healthy(|other| other.operator() != provider.operator())
+            .await
+    }
+
+    async fn healthy(&self, is_wanted: impl Fn(&Provider) -> bool) -> Option<Provider> {
         let now = Instant::now();
         for other in self.ranked() {
-            if other.is_same(provider) || other.condition().is_sick(now) {
+            if !is_wanted(&other) || other.condition().is_sick(now) {
                 continue;
             }
             if self.compare(&other).await.is_ok() {
@@ -289,30 +283,12 @@ impl Providers {
         Ok(self.ask(question).await?.0)
     }
 
-    /// The block at a height; `None` if the provider that answered has none there.
-    ///
-    /// # Errors
-    /// As [`Self::ask`].
-    pub async fn header_at(&self, number: u64) -> Result<Option<Header>, Error> {
-        let question = move |provider: Provider| async move { provider.header_at(number).await };
-        Ok(self.ask(question).await?.0)
-    }
-
     /// The newest block that one provider has.
     ///
     /// # Errors
     /// As [`Self::ask`].
     pub async fn head(&self) -> Result<Header, Error> {
         let question = |provider: Provider| async move { provider.head().await };
-        Ok(self.ask(question).await?.0)
-    }
-
-    /// The newest block that the chain's consensus calls final, as one provider says.
-    ///
-    /// # Errors
-    /// As [`Self::ask`].
-    pub async fn finalized(&self) -> Result<Tag, Error> {
-        let question = |provider: Provider| async move { provider.finalized().await };
         Ok(self.ask(question).await?.0)
     }
 

@@ -32,8 +32,10 @@ pub enum Proven {
     Root,
     /// The header adds up to the block's hash, its bloom filter excludes the addresses, and this provider's filters are true.
     Bloom,
-    /// Two readings gave the same.
+    /// Two readings, by providers of different operators, gave the same.
     TwoReads,
+    /// One reading. Nothing says that it is whole.
+    SingleRead,
 }
 
 /// What a look at the tip brought along of the blocks after the recorded one.
@@ -84,7 +86,8 @@ impl Ahead {
 
 impl Provider {
     /// Reads up to `blocks` blocks after `recorded`, as far as they follow each other, with the logs of `addresses`. Fewer, or
-    /// none, when the chain ends or changed meanwhile. `other` gives the second reading where two are needed.
+    /// none, when the chain ends or changed meanwhile. `other`, of another operator, gives the second reading
+    /// where two are needed; without it there is one.
     ///
     /// # Errors
     /// [`Error`], transient.
@@ -111,7 +114,7 @@ impl Provider {
             for (sealed, receipts) in some.iter().zip(receipts) {
                 let reading = Reading {
                     provider: self,
-                    other: other.unwrap_or(self),
+                    other,
                     addresses,
                     sealed,
                 };
@@ -236,7 +239,7 @@ enum Found {
 /// A block that is being read.
 struct Reading<'a> {
     provider: &'a Provider,
-    other: &'a Provider,
+    other: Option<&'a Provider>,
     addresses: &'a [Address],
     sealed: &'a SealedHeader,
 }
@@ -252,7 +255,7 @@ impl Reading<'_> {
                 if is_sealed {
                     (receipts.logs, Proven::Root)
                 } else {
-                    self.compared_with(self.other, receipts.logs).await?
+                    self.compared(receipts.logs).await?
                 }
             }
             Found::ToAsk | Found::NotServed | Found::Receipts(_) => {
@@ -261,7 +264,7 @@ impl Reading<'_> {
                     .logs_of_block(self.addresses, &self.sealed.header)
                     .await;
                 match first {
-                    Ok(first) => self.compared_with(self.other, first).await?,
+                    Ok(first) => self.compared(first).await?,
                     Err(Error::Refused { .. }) if self.is_gone().await? => return Ok(None),
                     Err(error) => return Err(error),
                 }
@@ -295,11 +298,11 @@ impl Reading<'_> {
         is_sealed
     }
 
-    async fn compared_with(
-        &self,
-        other: &Provider,
-        first: Vec<RawLog>,
-    ) -> Result<(Vec<RawLog>, Proven), Error> {
+    /// Compares with what the other provider reads, if there is one.
+    async fn compared(&self, first: Vec<RawLog>) -> Result<(Vec<RawLog>, Proven), Error> {
+        let Some(other) = self.other else {
+            return Ok((first, Proven::SingleRead));
+        };
         let second = other
             .logs_of_block(self.addresses, &self.sealed.header)
             .await?;

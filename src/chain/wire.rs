@@ -21,10 +21,10 @@ pub(super) struct WireHeader {
 impl WireHeader {
     /// The header, or what is wrong with it.
     pub(super) fn read(self) -> Result<Header, String> {
-        let timestamp = time(self.timestamp)?;
+        let (number, timestamp) = (count(self.number)?, time(self.timestamp)?);
         Ok(Header {
             at: BlockRef {
-                number: self.number.to(),
+                number,
                 hash: self.hash,
             },
             parent: self.parent_hash,
@@ -32,6 +32,15 @@ impl WireHeader {
             receipts_root: self.receipts_root,
             logs_bloom: self.logs_bloom,
         })
+    }
+}
+
+/// A height or a place. No chain comes near 2^63 of anything, which is what the ledger can keep.
+fn count(number: U64) -> Result<u64, String> {
+    let number = number.to::<u64>();
+    match i64::try_from(number) {
+        Ok(_) => Ok(number),
+        Err(_) => Err(format!("{number} is no height and no place")),
     }
 }
 
@@ -68,7 +77,7 @@ impl WireLog {
 
     /// The log, or what is wrong with it.
     pub(super) fn read(self) -> Result<RawLog, String> {
-        let (number, index) = (self.block_number.to::<u64>(), self.log_index.to::<u64>());
+        let (number, index) = (count(self.block_number)?, count(self.log_index)?);
         if self.removed {
             return Err(format!("log {index} of block {number} is marked removed"));
         }
@@ -84,7 +93,7 @@ impl WireLog {
                 hash: self.block_hash,
             },
             transaction_hash: self.transaction_hash,
-            transaction_index: self.transaction_index.to(),
+            transaction_index: count(self.transaction_index)?,
             log_index: index,
             address: self.address,
             topics: self.topics,
@@ -121,6 +130,23 @@ mod tests {
         );
         let header: WireHeader = serde_json::from_str(&answer).unwrap();
         assert_eq!(header.read().unwrap().at.number, 16);
+    }
+
+    #[test]
+    fn a_height_that_cannot_be_kept_is_refused_as_an_answer() {
+        let answer = |number: &str| {
+            let text = format!(
+                r#"{{"number":"{number}","hash":"{h}","parentHash":"{h}","timestamp":"0x5d000000","receiptsRoot":"{h}",
+                    "logsBloom":"0x{bloom}"}}"#,
+                h = B256::repeat_byte(7),
+                bloom = "00".repeat(256),
+            );
+            let header: WireHeader = serde_json::from_str(&text).unwrap();
+            header.read()
+        };
+        assert!(answer("0x7fffffffffffffff").is_ok());
+        let refused = answer("0x8000000000000000").unwrap_err();
+        assert!(refused.contains("no height"), "{refused}");
     }
 
     #[test]

@@ -14,12 +14,13 @@ use serde_json::json;
 use super::error::{Attempt, Error, Verdict};
 use super::inert::inert;
 use super::manifests::{Subject, plan as render_plan};
-use super::observation::observation;
+use super::observation::{footing as told, observation};
 use super::settings::Settings;
 use super::workflow::{COLLECTED, ComputeWorkflow, NetworkPolicy};
 use super::{client, logs};
 use crate::engine::{Engine, LogStream, Observation, WorkflowPlan, WorkflowUid};
 use crate::ids::JobName;
+use crate::jobs::Footing;
 
 /// How often a change is tried again because somebody else changed the object between our reading and our writing.
 const TRIES: usize = 5;
@@ -213,6 +214,37 @@ impl Engine for KubernetesEngine {
         }
         Err(Error::Conflict {
             object: format!("workflow {}", plan.job),
+        })
+    }
+
+    async fn set_footing(
+        &self,
+        job: &JobName,
+        uid: &WorkflowUid,
+        attempt: u32,
+        footing: Footing,
+    ) -> Result<(), Error> {
+        let patch = match footing {
+            Footing::Canonical => json!({"spec": {"holdPublishing": false}}),
+            Footing::Orphaned => json!({"spec": {"holdPublishing": true}}),
+            Footing::Withdrawn => json!({"spec": {"withdrawn": attempt}}),
+        };
+        for _ in 0..TRIES {
+            let Some(workflow) = self.find(job).await?.filter(|w| has_uid(w, uid)) else {
+                return Ok(());
+            };
+            let now = told(&workflow, attempt);
+            if now == footing || now == Footing::Withdrawn {
+                return Ok(());
+            }
+            match self.patch_as_read(&workflow, patch.clone()).await {
+                Err(error) if error.is_missing() => return Ok(()),
+                Err(error) if error.is_outdated() => {}
+                done => return done.attempt(|| format!("tell workflow {job} of its event")),
+            }
+        }
+        Err(Error::Conflict {
+            object: format!("workflow {job}"),
         })
     }
 

@@ -35,6 +35,8 @@ pub(super) fn inert(plan: &WorkflowPlan, settings: &Settings) -> ComputeWorkflow
             attempt: 0,
             stop: false,
             suspend: false,
+            hold_publishing: false,
+            withdrawn: 0,
             job: facts(plan, settings),
         },
         status: None,

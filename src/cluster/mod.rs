@@ -10,6 +10,7 @@
 //! - `gate.rs`: whether an admitted pod is the one that was rendered;
 //! - `state/`: workflow and objects in, the next step out;
 //! - `engine.rs` with `inert.rs`, `observation.rs`, `logs.rs`, and `settings.rs`: the port's implementation;
+//! - `rights.rs`, `survey.rs`: what each role may do, and whether the cluster has what jobs need;
 //! - `client.rs`, `error.rs`: the way to the cluster, and its errors.
 //!
 //! Invariants:
@@ -34,9 +35,11 @@ mod inert;
 mod logs;
 pub mod manifests;
 mod observation;
+pub mod rights;
 mod settings;
 pub mod state;
 mod status;
+pub mod survey;
 mod workflow;
 
 pub use client::connect;

@@ -1,7 +1,7 @@
 use super::status::{ComputeWorkflowStatus, StageStatus};
 use super::workflow::ComputeWorkflow;
 use crate::engine::{Observation, StageObservation, WorkflowUid};
-use crate::jobs::Status;
+use crate::jobs::{Footing, Status};
 
 /// A workflow as schedulers see it. A status that still speaks of an earlier attempt is none.
 pub(super) fn observation(workflow: &ComputeWorkflow) -> Observation {
@@ -17,6 +17,16 @@ pub(super) fn observation(workflow: &ComputeWorkflow) -> Observation {
         stages: status.map(stages).unwrap_or_default(),
         published: status.and_then(|status| status.published.clone()),
         deleting: workflow.metadata.deletion_timestamp.is_some(),
+        footing: footing(workflow, attempt),
+    }
+}
+
+/// What the workflow was told of the event of its attempt.
+pub(super) fn footing(workflow: &ComputeWorkflow, attempt: u32) -> Footing {
+    match &workflow.spec {
+        spec if attempt > 0 && spec.withdrawn >= attempt => Footing::Withdrawn,
+        spec if spec.hold_publishing => Footing::Orphaned,
+        _ => Footing::Canonical,
     }
 }
 

@@ -68,6 +68,14 @@ pub struct ComputeWorkflowSpec {
     /// Holds back stages that have not begun, and the release of the algorithm's pod.
     #[serde(default)]
     pub suspend: bool,
+    /// Holds publishing back: the event that owes the job is off the chain and may return.
+    #[serde(default)]
+    pub hold_publishing: bool,
+    /// The last attempt whose event is gone from the chain for good, 0 for none. Such an attempt is ended as by `stop`, and none of
+    /// its results leave. A later attempt is not concerned: an event can be included anew.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self >= oldSelf").message("withdrawn cannot be taken back"))]
+    pub withdrawn: u32,
     /// The job. Immutable.
     #[x_kube(validation = Rule::new("self == oldSelf").message("job is immutable"))]
     pub job: JobFacts,

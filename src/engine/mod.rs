@@ -7,6 +7,7 @@
 //! - [`Engine::ensure`] makes a workflow **inert**: it runs nothing until [`Engine::start`] names its uid. A dispatcher that was
 //!   stalled inside `ensure` and lands late therefore starts nothing;
 //! - [`Engine::start`] moves attempt n−1 to n with the uid as a precondition, so doing it twice, or on two replicas, is doing it once;
+//! - a workflow that was told that its event is [`Footing::Withdrawn`] ends, lets no results out, and cannot be told otherwise;
 //! - [`Engine::observe`] answers `Ok(None)` only when the engine truthfully says that there is no such workflow; whatever
 //!   cannot be seen is an error, and errors change no job.
 
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::ids::JobName;
-use crate::jobs::Status;
+use crate::jobs::{Footing, Status};
 use crate::workflows::JobSpec;
 
 /// Identity of a workflow that an engine gave it when it was made; another workflow under the same name has another one.
@@ -62,6 +63,8 @@ pub struct Observation {
     pub published: Option<Published>,
     /// Whether somebody asked the engine to delete it.
     pub deleting: bool,
+    /// What it was last told of its event.
+    pub footing: Footing,
 }
 
 /// One stage of an attempt.
@@ -199,6 +202,17 @@ pub trait Engine: Clone + Send + Sync + 'static {
         uid: &WorkflowUid,
         attempt: u32,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Tells the workflow with that uid how the event that owes its `attempt` stands: while it is [`Footing::Orphaned`] results are
+    /// not published; one that is [`Footing::Withdrawn`] ends the attempt, and nothing but its log is kept. Told already, or no
+    /// such workflow: nothing.
+    fn set_footing(
+        &self,
+        job: &JobName,
+        uid: &WorkflowUid,
+        attempt: u32,
+        footing: Footing,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// The workflow as it is now; `None` when there is none of that name.
     fn observe(

@@ -16,7 +16,7 @@
 //! - `quorum.rs`: how many operators must name a block before work starts on it;
 //! - `verifier.rs`: a worker of its own: reads history a second time and moves the verified cursor; `compare.rs`: what differs,
 //!   decided without I/O; `settle.rs`: what a block really holds, and mending the ledger; `counters.rs`: the contracts' own count;
-//!   `proving.rs`: what follows from headers; `resync.rs`: the same because an operator asks for it;
+//!   `proving.rs`: what follows from headers; `rereading.rs`: blocks that can still change and were read once; `resync.rs`: the same because an operator asks for it;
 //! - `error.rs`: why following stands still or ends.
 //!
 //! Invariants:
@@ -50,6 +50,7 @@ mod proving;
 mod quorum;
 mod read;
 mod reorganisation;
+mod rereading;
 mod resync;
 mod settle;
 mod stretch;

@@ -1,12 +1,16 @@
 //! Whether enough operators of providers name the same block before work may start on it.
 //!
 //! Hashes chain, so one height speaks for every height below, and only the horizon for acting is held back: recording goes on.
+//!
+//! A vote is for a block that is deep enough on the voter's own chain, by the operator's rule: a provider that calls its newest block
+//! final, or that makes blocks up on top of true ones, would otherwise have the others confirm hashes that are right and not yet deep.
 
 use alloy::primitives::B256;
 
 use super::error::Error;
+use super::following::ActAt;
 use super::worker::Follower;
-use crate::chain::Provider;
+use crate::chain::{Provider, Tag};
 use crate::ids::{BlockRef, DeploymentId};
 use crate::ledger::cursors::Horizons;
 use crate::ledger::{blocks, disagreements};
@@ -18,7 +22,7 @@ struct Votes {
     for_it: Vec<String>,
     /// Providers that name another block there.
     against: Vec<(String, B256)>,
-    /// The newest heights of operators whose providers have none there yet.
+    /// The newest heights that are deep enough for operators whose providers have none there, or none so deep.
     behind: Vec<(String, u64)>,
 }
 
@@ -96,11 +100,12 @@ impl Follower {
 
     /// Asks every provider for its block at a height, and writes down who names another one.
     async fn ask(&self, deployment: DeploymentId, block: BlockRef) -> Result<Votes, Error> {
-        let asked = self
-            .providers
-            .list()
-            .iter()
-            .map(|provider| vote(provider, block));
+        let rule = self.following.act_at;
+        let voters = self.providers.list().iter();
+        let asked = voters.map(|provider| async move {
+            let vote = vote(provider, block, rule).await;
+            (provider, vote.unwrap_or(Vote::Silent))
+        });
         let mut votes = Votes::default();
         for (provider, vote) in futures::future::join_all(asked).await {
             match vote {
@@ -135,17 +140,39 @@ enum Vote {
     Silent,
 }
 
-async fn vote(provider: &Provider, block: BlockRef) -> (&Provider, Vote) {
-    let vote = match provider.header_at(block.number).await {
-        Ok(Some(header)) if header.at == block => Vote::For,
-        Ok(Some(header)) => Vote::Against(header.at.hash),
-        Ok(None) => match provider.head().await {
-            Ok(head) => Vote::Behind(head.at.number),
-            Err(_) => Vote::Silent,
-        },
-        Err(_) => Vote::Silent,
+async fn vote(
+    provider: &Provider,
+    block: BlockRef,
+    rule: ActAt,
+) -> Result<Vote, crate::chain::Error> {
+    let named = provider.header_at(block.number).await?;
+    if let Some(header) = &named
+        && header.at != block
+    {
+        return Ok(Vote::Against(header.at.hash));
+    }
+    let deep = match rule {
+        ActAt::Latest if named.is_some() => return Ok(Vote::For),
+        ActAt::Latest => provider.head().await?.at.number,
+        ActAt::Depth(depth) => provider.head().await?.at.number.saturating_sub(depth),
+        ActAt::Finalized | ActAt::Safe => {
+            let tag = match rule {
+                ActAt::Safe => provider.safe().await?,
+                _ => provider.finalized().await?,
+            };
+            match tag {
+                Tag::Block(tag) => tag.number,
+                Tag::Waiting => return Ok(Vote::Silent),
+                // Without the tag the rule is the depth from which nothing rolls back, which our own chain tells.
+                Tag::Tagless if named.is_some() => return Ok(Vote::For),
+                Tag::Tagless => provider.head().await?.at.number,
+            }
+        }
     };
-    (provider, vote)
+    Ok(match named {
+        Some(_) if deep >= block.number => Vote::For,
+        _ => Vote::Behind(deep),
+    })
 }
 
 impl Votes {

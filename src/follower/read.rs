@@ -26,7 +26,7 @@ pub(super) struct Batch {
     pub(super) proven: bool,
     /// Whether it lies at or below the irreversible block.
     pub(super) history: bool,
-    /// Which provider gave which range of history, both ends included.
+    /// Which provider gave which range that was read once, both ends included.
     pub(super) readings: Vec<((u64, u64), String)>,
 }
 
@@ -44,8 +44,8 @@ impl Batch {
         }
     }
 
-    /// Blocks that can still change, if there are any.
-    pub(super) fn window(blocks: Vec<WindowBlock>) -> Option<Self> {
+    /// Blocks that can still change, if there are any, as `provider` gave them.
+    pub(super) fn window(blocks: Vec<WindowBlock>, provider: &str) -> Option<Self> {
         let to = blocks.last()?.header.at;
         let mut batch = Self {
             to,
@@ -56,6 +56,11 @@ impl Batch {
             readings: Vec::new(),
         };
         for block in blocks {
+            if block.proven == Proven::SingleRead {
+                let number = block.header.at.number;
+                batch.proven = false;
+                batch.readings.push(((number, number), provider.to_owned()));
+            }
             batch.blocks.push(NewBlock {
                 at: block.header.at,
                 parent: Some(block.header.parent),
@@ -64,6 +69,7 @@ impl Batch {
                     Proven::Root => Proof::Root,
                     Proven::Bloom => Proof::Bloom,
                     Proven::TwoReads => Proof::TwoReads,
+                    Proven::SingleRead => Proof::SingleRead,
                 },
             });
             batch.logs.extend(block.logs.into_iter().map(log));

@@ -8,7 +8,8 @@ use super::worker::Follower;
 use crate::chain::Provider;
 use crate::ids::{BlockRef, DeploymentId};
 use crate::ledger::cursors::Position;
-use crate::ledger::{self, blocks, cursors, deployments, logs};
+use crate::ledger::{self, blocks, cursors, deployments, disagreements, logs};
+use crate::meters;
 use crate::worker::Progress;
 
 impl Follower {
@@ -103,6 +104,7 @@ impl Follower {
         let logs = logs::orphan_from(&mut transaction, deployment, orphaned_from).await?;
         cursors::tell_recorded(&mut transaction, deployment).await?;
         ledger::commit(transaction).await?;
+        meters::reorganised(position.recorded.number - to.number);
         tracing::info!(
             blocks,
             logs,
@@ -113,6 +115,8 @@ impl Follower {
         Ok(Progress::More)
     }
 
+    /// Halts, since a block that may never go away is another one on a provider; unless a provider of another operator still has it:
+    /// then that is a disagreement, and one provider alone does not stop everything.
     pub(super) async fn halt(
         &mut self,
         provider: &Provider,
@@ -121,6 +125,21 @@ impl Follower {
         by: BlockRef,
     ) -> Result<Progress, Error> {
         let opened = self.compared_with(provider).await?;
+        if let Some(other) = self.still_has(provider, replaced).await {
+            let (name, mut connection) = (provider.name(), self.ledger.acquire().await?);
+            let is_new =
+                disagreements::record(&mut connection, opened.id, replaced, name, by.hash).await?;
+            if is_new {
+                tracing::error!(
+                    deployment = opened.id.0,
+                    provider = name,
+                    "provider {name} names {:#x} where block {replaced} can never change, and {other} still has that: it is passed over",
+                    by.hash
+                );
+            }
+            provider.shun();
+            return Ok(Progress::Idle);
+        }
         let reason = format!(
             "block {replaced}, which may never go away, was replaced by {:#x} on provider {}",
             by.hash,
@@ -136,5 +155,17 @@ impl Follower {
             );
         }
         Ok(Progress::Idle)
+    }
+
+    /// The name of a provider of another operator that has that block, if there is one.
+    async fn still_has(&self, provider: &Provider, block: BlockRef) -> Option<String> {
+        let others = self.providers.list().iter();
+        for other in others.filter(|other| other.operator() != provider.operator()) {
+            let named = other.header_at(block.number).await;
+            if named.is_ok_and(|header| header.is_some_and(|header| header.at == block)) {
+                return Some(other.name().to_owned());
+            }
+        }
+        None
     }
 }

@@ -23,9 +23,9 @@ pub(super) struct Settled {
     pub(super) provider: String,
 }
 
-/// Finds out what a block of history holds. Its receipts' root decides; where no provider can prove it so, two readings that
-/// agree do, of different providers where there are several. A single provider leaves out rather than makes up, so its two
-/// readings count only if they hold every recorded row.
+/// Finds out what a block holds. Its receipts' root decides; where no provider can prove it so, two readings that agree do, by
+/// different operators where there are several. A single operator leaves out rather than makes up, so its two readings count only if
+/// they hold every recorded row.
 pub(super) async fn settle(
     providers: &[Provider],
     addresses: &[Address],
@@ -44,8 +44,10 @@ pub(super) async fn settle(
             Err(error) => failure = Some(error),
         }
     }
-    if let [(header, logs, provider)] = readings.as_slice()
-        && providers.len() == 1
+    let mut operators = providers.iter().map(Provider::operator);
+    let first = operators.next();
+    if let [(header, logs, provider), ..] = readings.as_slice()
+        && operators.all(|operator| Some(operator) == first)
     {
         let again = provider.logs_of_block(addresses, header).await?;
         let is_whole = compare::difference(recorded, logs).disproved.is_empty();
@@ -54,8 +56,8 @@ pub(super) async fn settle(
         }
     }
     for (place, (header, logs, provider)) in readings.iter().enumerate() {
-        let agrees = |(other, theirs, _): &(Header, Vec<RawLog>, &Provider)| {
-            other.at == header.at && theirs == logs
+        let agrees = |(other, theirs, by): &(Header, Vec<RawLog>, &Provider)| {
+            other.at == header.at && theirs == logs && by.operator() != provider.operator()
         };
         if readings.iter().skip(place + 1).any(agrees) {
             return Ok(settled(

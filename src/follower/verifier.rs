@@ -1,7 +1,7 @@
 //! The worker that finds out whether recorded history is whole, and mends it.
 //!
 //! A pruned or still indexing node answers old ranges with nothing and no error, and nothing in such an answer gives it away. So
-//! history counts as verified only when two readings are the same (the second by another provider, where there is one) and, at
+//! history counts as verified only when two readings are the same (the second by another operator, where there is one) and, at
 //! the end, the contracts' own counters agree. Work starts from verified blocks only.
 //!
 //! It is a worker of its own, with a cursor of its own, so that it never holds the follower up: it only looks at what is committed
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::compare;
 use super::error::Error;
 use super::following::Following;
+use super::rereading::LATER;
 use super::settle::{self, Wrong};
 use crate::chain::{Provider, RawLog};
 use crate::ids::{BlockRef, DeploymentId};
@@ -50,6 +51,8 @@ pub struct Verifier {
     pub(super) width: u64,
     /// Counts failed readings: whose turn it is among the providers that may be asked.
     turn: usize,
+    /// How much later a single operator is asked again about a block that can still change.
+    pub(super) later: Duration,
     last_round: Option<Instant>,
 }
 
@@ -90,8 +93,23 @@ impl Verifier {
             keeper,
             width: FIRST_WIDTH,
             turn: 0,
+            later: LATER,
             last_round: None,
         }
+    }
+
+    /// The same verifier, which has a single operator read what can still change again after so long.
+    #[must_use]
+    pub const fn asking_again_after(mut self, later: Duration) -> Self {
+        self.later = later;
+        self
+    }
+
+    /// Whether all providers are of one operator, so that there is no second witness.
+    pub(super) fn is_alone(&self) -> bool {
+        let mut operators = self.providers.iter().map(Provider::operator);
+        let first = operators.next();
+        operators.all(|operator| Some(operator) == first)
     }
 
     async fn step(&mut self) -> Result<Progress, Error> {
@@ -120,7 +138,7 @@ impl Verifier {
             }
         }
         if is_verified {
-            return Ok(Progress::Idle);
+            return self.read_window_again(&standing).await;
         }
         self.conclude(&standing, irreversible).await
     }
@@ -178,8 +196,8 @@ impl Verifier {
         if history - standing.reread <= SHORT {
             return self.prove(standing, irreversible, (from, history)).await;
         }
-        // One node alone is asked again later: once everything was read, so that one which was still indexing has had that time.
-        if self.providers.len() == 1 && standing.recorded.number < irreversible.number {
+        // One operator alone is asked again later: once everything was read, so that one which was still indexing has had that time.
+        if self.is_alone() && standing.recorded.number < irreversible.number {
             return Ok(Progress::Idle);
         }
         let to = history.min(standing.reread.saturating_add(self.width));
@@ -333,17 +351,24 @@ impl Verifier {
         Ok(until.map_or(to, |until| until.clamp(from, to)))
     }
 
-    /// Whoever has not read the range yet, in turn; anybody where everybody has.
+    /// Whoever's operator has not read the range yet, in turn; anybody where every operator has.
     pub(super) async fn choose(&self, range: (u64, u64)) -> Result<Provider, Error> {
         let mut connection = self.ledger.acquire().await?;
         let before = readings::list_providers(&mut connection, self.deployment, range).await?;
         let mut fresh: Vec<&Provider> = self.providers.iter().collect();
-        fresh.retain(|provider| !before.iter().any(|name| name == provider.name()));
+        fresh.retain(|provider| !self.read_by(&before, provider.operator()));
         if fresh.is_empty() {
             fresh = self.providers.iter().collect();
         }
         let chosen = fresh.get(self.turn % fresh.len().max(1)).copied();
         chosen.cloned().ok_or(Error::NoProvider)
+    }
+
+    /// Whether one of the named providers is of that operator.
+    fn read_by(&self, names: &[String], operator: &str) -> bool {
+        let of_operator = |provider: &&Provider| provider.operator() == operator;
+        let mut ours = self.providers.iter().filter(of_operator);
+        ours.any(|provider| names.iter().any(|name| name == provider.name()))
     }
 
     /// The rows of a range, which the width keeps few.

@@ -18,7 +18,8 @@ pub(super) struct Looked {
 
 impl Follower {
     /// Reads the blocks after the recorded one, up to a height, and commits them together. Blocks and what the look brought of them
-    /// come from the provider that was looked at; a second reading, where one is needed, comes from another if there is one.
+    /// come from the provider that was looked at; a second reading, where one is needed, comes from another operator's if there is one;
+    /// else there is one reading, which the verifier completes (`rereading.rs`).
     pub(super) async fn read_window(
         &mut self,
         opened: &Opened,
@@ -32,13 +33,16 @@ impl Follower {
             seen,
             ahead,
         } = looked;
-        let other = self.providers.other_than(&provider).await;
+        let other = self.providers.witness_beside(&provider).await;
         let (addresses, recorded) = (&self.following.addresses, known.recorded);
         let blocks = to - recorded.number;
         let blocks = provider
             .window(addresses, recorded, blocks, ahead, other.as_ref())
             .await?;
-        let Some(batch) = Batch::window(blocks) else {
+        let Some(batch) = Batch::window(blocks, provider.name()) else {
+            // It named a newer block and has none that follows ours: the chain moved that moment, or it names what is not there. While
+            // the second were believed, every provider that tells the truth would look as if it lagged.
+            provider.shun();
             return Ok(Progress::Idle);
         };
         let (recorded, horizons) = (batch.to, self.horizons_after(known.clone(), &seen, &batch));

@@ -1,6 +1,7 @@
 //! Blocks: those above the irreversible one, those that hold recorded logs, and orphaned ones.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use alloy::primitives::B256;
 use chrono::{DateTime, Utc};
@@ -169,6 +170,31 @@ pub async fn prove(
     .await
     .attempt("note how blocks were proven")?;
     Ok(())
+}
+
+/// The canonical block at a height, if it was read once only, and recorded at least `age` ago by the database's clock.
+///
+/// # Errors
+/// Database errors; [`Error::Unreadable`].
+pub async fn find_read_once(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    number: u64,
+    age: Duration,
+) -> Result<Option<BlockRef>, Error> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT hash AS "hash: Vec<u8>" FROM ledger.blocks
+           WHERE deployment_id = $1 AND number = $2 AND canonical AND proof = 'single_read'
+             AND recorded_at <= clock_timestamp() - make_interval(secs => $3)"#,
+        deployment.0,
+        bigint(TABLE, number)?,
+        age.as_secs_f64()
+    )
+    .fetch_optional(connection)
+    .await
+    .attempt("find a block that was read once")?;
+    let found = found.as_deref().map(|bytes| hash(TABLE, bytes));
+    Ok(found.transpose()?.map(|hash| BlockRef { number, hash }))
 }
 
 /// The canonical block at a height, if it is recorded.

@@ -20,6 +20,12 @@ pub struct Gauges {
     pub parked: Vec<(String, i64)>,
     /// Seconds since the follower last moved anything.
     pub follower_age_seconds: i64,
+    /// Blocks that were recorded wrongly, and mended, ever.
+    pub repairs: i64,
+    /// Blocks and providers that named another one, ever.
+    pub disagreements: i64,
+    /// What the agent's accounts had when it last looked, in ether, by address.
+    pub balances: Vec<(String, String)>,
 }
 
 /// Reads them. Bounded by what is open, not by what the ledger holds: finished jobs are not counted.
@@ -52,14 +58,35 @@ pub async fn read(
            WHERE deployment_id = $1 AND replayed_at IS NULL GROUP BY kind"#,
         deployment.0
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await
     .attempt("count the parked items")?;
     gauges.parked = parked
         .into_iter()
         .map(|row| (row.kind, row.items))
         .collect();
+    gauges.balances = balances(connection, deployment).await?;
     Ok(Some(gauges))
+}
+
+async fn balances(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+) -> Result<Vec<(String, String)>, Error> {
+    let rows = sqlx::query!(
+        r#"SELECT encode(a.account, 'hex') AS "account!", (a.balance / 1e18)::text AS "ether!"
+           FROM tidewatch.agent_accounts a
+           JOIN ledger.deployments d ON d.chain_id = a.chain_id AND d.genesis_hash = a.genesis_hash
+           WHERE d.id = $1 ORDER BY a.account"#,
+        deployment.0
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("read the balances of the agent's accounts")?;
+    let shown = rows.into_iter();
+    Ok(shown
+        .map(|row| (format!("0x{}", row.account), row.ether))
+        .collect())
 }
 
 async fn cursors(
@@ -68,7 +95,9 @@ async fn cursors(
 ) -> Result<Option<Gauges>, Error> {
     let row = sqlx::query!(
         r#"SELECT head_number, act_number, irreversible_number, recorded_number, judged_number, verified_number,
-                  halt IS NOT NULL AS "halted!", extract(epoch FROM now() - updated_at)::bigint AS "age!"
+                  halt IS NOT NULL AS "halted!", extract(epoch FROM now() - updated_at)::bigint AS "age!",
+                  (SELECT count(*) FROM tidewatch.repairs r WHERE r.deployment = deployment_id) AS "repairs!",
+                  (SELECT count(*) FROM tidewatch.disagreements s WHERE s.deployment = deployment_id) AS "disagreements!"
            FROM ledger.cursors WHERE deployment_id = $1"#,
         deployment.0
     )
@@ -91,6 +120,8 @@ async fn cursors(
                 .collect(),
             halted: row.halted,
             follower_age_seconds: row.age,
+            repairs: row.repairs,
+            disagreements: row.disagreements,
             ..Gauges::default()
         }
     }))

@@ -12,6 +12,7 @@
 //! - `error.rs`: the room's error and what each database error means;
 //! - `listen.rs`: hints that rows have changed;
 //! - `status.rs`: the only way to move a job: state and transition in one step; `openings.rs`: the same for new jobs, in sets;
+//! - `footings.rs`: how what owes a job stands on the chain;
 //! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
 //! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `standings.rs`,
 //!   `verdicts.rs`, `opinions.rs`, `policies.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
@@ -47,6 +48,7 @@ pub mod dispatch;
 pub mod documents;
 mod error;
 pub mod facts;
+pub mod footings;
 pub mod gauges;
 pub mod job_documents;
 pub mod job_logs;

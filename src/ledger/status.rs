@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use super::{Attempt, Error, Transaction};
 use crate::ids::{JobId, JobName};
 use crate::jobs::{Outcome, Phase, Reason, Status, Transition};
+use crate::meters;
 
 /// A job's status as it stands, with its row locked until the transaction ends.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Locked {
     deployment_id: i64,
     last_transition: i32,
     last_hash: B256,
+    /// When it came to stand there; not known where somebody moved it a moment ago.
+    since: Option<DateTime<Utc>>,
 }
 
 /// Locks a job's state for a move. Waits for whoever holds it.
@@ -28,7 +31,8 @@ pub struct Locked {
 /// [`Error`] when the database fails or the row cannot be read.
 pub async fn lock(transaction: &mut Transaction, job: JobId) -> Result<Locked, Error> {
     let row = sqlx::query!(
-        r#"SELECT j.name, s.deployment_id, s.phase, s.outcome, s.reason, s.attempt, s.last_transition, s.last_hash AS "last_hash: Vec<u8>"
+        r#"SELECT j.name, s.deployment_id, s.phase, s.outcome, s.reason, s.attempt, s.last_transition, s.last_hash AS "last_hash: Vec<u8>",
+                  (SELECT t.at FROM ledger.transitions t WHERE t.job_id = s.job_id AND t.number = s.last_transition) AS since
            FROM ledger.job_state s JOIN ledger.jobs j ON j.id = s.job_id WHERE s.job_id = $1 FOR UPDATE OF s"#,
         job.0
     )
@@ -48,6 +52,7 @@ pub async fn lock(transaction: &mut Transaction, job: JobId) -> Result<Locked, E
         last_transition: row.last_transition,
         last_hash: B256::try_from(row.last_hash.as_slice())
             .map_err(Error::unreadable("job_state"))?,
+        since: row.since,
     })
 }
 
@@ -92,7 +97,13 @@ pub async fn advance(
         });
     }
     locked.status = status;
-    append(transaction, locked, worker).await?;
+    let since = locked.since;
+    let at = append(transaction, locked, worker).await?;
+    if from != to
+        && let Some(since) = since
+    {
+        meters::left_phase(from.as_str(), (at - since).to_std().unwrap_or_default());
+    }
     Ok(true)
 }
 
@@ -117,7 +128,7 @@ async fn append(
     connection: &mut PgConnection,
     locked: &mut Locked,
     worker: &'static str,
-) -> Result<(), Error> {
+) -> Result<DateTime<Utc>, Error> {
     let status = locked.status;
     let number = locked.last_transition + 1;
     let at = now(connection).await?;
@@ -180,5 +191,6 @@ async fn append(
     tell(connection, &locked.job.to_string()).await?;
     locked.last_transition = number;
     locked.last_hash = hash;
-    Ok(())
+    locked.since = Some(at);
+    Ok(at)
 }

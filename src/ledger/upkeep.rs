@@ -6,9 +6,9 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use super::leases::{self, Lease};
-use super::{Attempt, Error, Transaction, status};
+use super::{Attempt, Error, Transaction, footings, status};
 use crate::ids::{DeploymentId, JobId, JobName};
-use crate::jobs::Status;
+use crate::jobs::{Footing, Status};
 
 /// A job with a workflow that may still change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Watched {
     pub workflow_uid: String,
     /// Its status when it was listed.
     pub status: Status,
+    /// How what owes it stood on the chain.
+    pub footing: Footing,
 }
 
 /// Every job with a recorded workflow that is queued or live, by age. The dispatcher's window bounds their number.
@@ -39,13 +41,17 @@ pub async fn list_watched(
            ORDER BY s.job_id"#,
         deployment.0
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await
     .attempt("list the jobs to observe")?;
+    let jobs: Vec<_> = rows.iter().map(|row| JobId(row.job_id)).collect();
+    let footings = footings::list(connection, &jobs).await?;
     rows.into_iter()
         .map(|row| {
+            let job = JobId(row.job_id);
             Ok(Watched {
-                job: JobId(row.job_id),
+                job,
+                footing: footings.get(&job).copied().unwrap_or_default(),
                 name: row.name.parse().map_err(Error::unreadable("jobs"))?,
                 workflow_uid: row.workflow_uid,
                 status: status::read(

@@ -191,7 +191,10 @@ impl<E: Engine> Shared<E> {
         if job.status.phase.is_live() {
             let following = Following::of(lease, job, &uid)?;
             let seen = self.follow(&following).await?;
-            self.end(lease, &following, &seen).await?;
+            if !self.end(lease, &following, &seen).await? {
+                let mut connection = self.ledger.acquire().await?;
+                return Ok(leases::yield_for(&mut connection, lease, LOOK_WHILE_RUNNING).await?);
+            }
         }
         self.engine
             .release(&job.name, &uid)
@@ -216,7 +219,8 @@ impl<E: Engine> Shared<E> {
                 }
                 let ended = seen.as_ref().is_some_and(has_algorithm_ended);
                 algorithm_ended.store(ended, Ordering::Relaxed);
-                let wait = if ended {
+                let publishes = seen.as_ref().is_some_and(|seen| seen.footing.lets_out());
+                let wait = if ended && publishes {
                     LOOK_WHILE_PUBLISHING
                 } else {
                     LOOK_WHILE_RUNNING
@@ -266,17 +270,18 @@ impl<E: Engine> Shared<E> {
         Ok(seen.filter(|seen| concerns(seen, &job.uid.0, job.key.attempt)))
     }
 
+    /// Brings the end into the ledger; `false` when it has to wait for the chain.
     async fn end(
         &self,
         lease: &Lease,
         job: &Following<'_>,
         seen: &Observation,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let log = self.final_log(job, seen).await?;
         let mut transaction = self.ledger.begin().await?;
         leases::confirm(&mut transaction, lease).await?;
         let mut locked = status::lock(&mut transaction, lease.job).await?;
-        record_end(
+        let is_recorded = record_end(
             &mut transaction,
             &mut locked,
             seen,
@@ -285,9 +290,13 @@ impl<E: Engine> Shared<E> {
             "collector",
         )
         .await?;
+        if !is_recorded {
+            tracing::debug!(job = %job.name, "the results of {} wait for its event to be on the chain again", job.name);
+            return Ok(false);
+        }
         ledger::commit(transaction).await?;
         tracing::info!(job = %job.name, attempt = seen.attempt, "collected the end of {}", job.name);
-        Ok(())
+        Ok(true)
     }
 
     /// What is to be kept of the log. The record where there is one; otherwise what the preview is worth.

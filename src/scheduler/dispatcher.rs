@@ -28,6 +28,8 @@
 //! job was run and reaped makes an inert workflow, which runs nothing; its uid is not recorded, since the token has changed,
 //! and it is removed again by its uid. A late `start` names a uid and an attempt that were committed before; it is the same start.
 //! Late writes to the ledger name a token that is no longer there, and change nothing.
+//!
+//! After that it tells the engine what became of the events of jobs that run already (`telling.rs`).
 
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ use futures::StreamExt;
 
 use super::Error;
 use super::holding::{settle, within};
+use super::telling::Telling;
 use crate::engine::{Engine, WorkflowPlan, WorkflowUid};
 use crate::ids::{DeploymentId, JobName};
 use crate::jobs::{Phase, Status};
@@ -79,6 +82,7 @@ pub struct Dispatcher<E> {
     deployment: DeploymentId,
     engine: E,
     settings: DispatcherSettings,
+    telling: Telling,
 }
 
 impl<E: Engine> Worker for Dispatcher<E> {
@@ -87,13 +91,25 @@ impl<E: Engine> Worker for Dispatcher<E> {
     const NAME: &'static str = "dispatcher";
 
     async fn tick(&mut self) -> Result<Progress, Error> {
+        let started = self.start_some().await;
+        let told = self
+            .telling
+            .tell(&self.ledger, self.deployment, &self.engine)
+            .await;
+        let progress = started?;
+        told.map(|()| progress)
+    }
+}
+
+impl<E: Engine> Dispatcher<E> {
+    /// Starts as many jobs as may be started at once.
+    async fn start_some(&self) -> Result<Progress, Error> {
         let leases = self.acquire().await?;
         if leases.is_empty() {
             return Ok(Progress::Idle);
         }
-        let this = &*self;
         let mut steps = futures::stream::iter(leases)
-            .map(|lease| async move { this.step(&lease).await })
+            .map(|lease| async move { self.step(&lease).await })
             .buffer_unordered(
                 usize::try_from(self.settings.concurrency)
                     .unwrap_or(1)
@@ -105,9 +121,7 @@ impl<E: Engine> Worker for Dispatcher<E> {
         }
         outcome
     }
-}
 
-impl<E: Engine> Dispatcher<E> {
     /// A dispatcher for one deployment.
     pub fn new(
         ledger: Ledger,
@@ -120,6 +134,7 @@ impl<E: Engine> Dispatcher<E> {
             deployment,
             engine,
             settings,
+            telling: Telling::default(),
         }
     }
 

@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use super::Error;
 use super::moves::{end_of, passed};
 use crate::engine::{Completeness, LogSummary, Observation, Published};
-use crate::jobs::{Outcome, Phase, Reason, Status};
+use crate::jobs::{Footing, Outcome, Phase, Reason, Status};
 use crate::ledger::job_logs::{self, LogKey};
 use crate::ledger::status::Locked;
-use crate::ledger::{Transaction, attempts, results, status};
+use crate::ledger::{Transaction, attempts, footings, results, status};
 
 /// What the ledger keeps of the algorithm's log when a job ends.
 #[derive(Clone, Debug)]
@@ -43,6 +43,9 @@ impl FinalLog {
 /// Brings a job whose workflow was seen to end to its end, with everything that must be in the ledger before the engine may
 /// forget it. A job that is no longer live, or of another attempt, is left as it is: somebody else ended it.
 ///
+/// Results are recorded, and so shown to anybody, only while what owes the job is on the chain. `false` when they wait for that:
+/// nothing was written. Once the event is gone for good they are not recorded at all, and the job is withdrawn, however it went.
+///
 /// # Errors
 /// [`Error::NothingPublished`] for a success without results; database errors.
 pub(super) async fn record_end(
@@ -52,34 +55,53 @@ pub(super) async fn record_end(
     review: bool,
     log: &FinalLog,
     worker: &'static str,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let (job, attempt) = (locked.job, seen.attempt);
     let Some(end) = end_of(seen) else {
-        return Ok(());
+        return Ok(true);
     };
     if !locked.status.phase.is_live() || locked.status.attempt != attempt {
-        return Ok(());
+        return Ok(true);
     }
+    let footing = footings::get(transaction, job).await?;
+    let Some(end) = end_on(footing, end) else {
+        return Ok(false);
+    };
     if end.outcome == Some(Outcome::Succeeded) && seen.published.is_none() {
         return Err(Error::NothingPublished {
             job: locked.name.clone(),
         });
     }
     keep_log(transaction, LogKey::algorithm(job, attempt), log).await?;
-    if let Some(published) = &seen.published {
+    let published = seen.published.as_ref();
+    let published = published.filter(|_| end.outcome != Some(Outcome::Withdrawn));
+    if let Some(published) = published {
         results::record(transaction, job, attempt, published).await?;
     }
     attempts::observe(transaction, job, attempt, &seen.stages, true).await?;
     for step in passed(locked.status, seen) {
         status::advance(transaction, locked, step, worker).await?;
     }
-    let end = if review && seen.published.as_ref().is_some_and(holds_something) {
+    let end = if review && published.is_some_and(holds_something) {
         Status::of_phase(Phase::AwaitingReview, attempt)
     } else {
         end
     };
     status::advance(transaction, locked, end, worker).await?;
-    Ok(())
+    Ok(true)
+}
+
+/// How a job ends that the engine saw end so; `None` while that is not to be said yet. A run that failed has nothing to let out.
+fn end_on(footing: Footing, end: Status) -> Option<Status> {
+    match (footing, end.outcome) {
+        (Footing::Orphaned, Some(Outcome::Succeeded)) => None,
+        (Footing::Withdrawn, Some(Outcome::Succeeded)) => Some(Status::finished(
+            Outcome::Withdrawn,
+            Some(Reason::EventWithdrawn),
+            end.attempt,
+        )),
+        _ => Some(end),
+    }
 }
 
 /// Whether there is anything to review: without a result and without a word of the algorithm there is not.
@@ -141,6 +163,19 @@ mod tests {
         assert!(FinalLog::checked(Bytes::from_static(b"words"), announced).is_some());
         assert!(FinalLog::checked(Bytes::from_static(b"wordz"), announced).is_none());
         assert!(FinalLog::checked(Bytes::from_static(b"word"), announced).is_none());
+    }
+
+    #[test]
+    fn a_success_is_said_only_while_its_event_is_on_the_chain() {
+        let well = Status::finished(Outcome::Succeeded, None, 2);
+        let withdrawn = Status::finished(Outcome::Withdrawn, Some(Reason::EventWithdrawn), 2);
+        let failed = Status::finished(Outcome::Failed, Some(Reason::AlgorithmFailed), 2);
+        assert_eq!(end_on(Footing::Canonical, well), Some(well));
+        assert_eq!(end_on(Footing::Orphaned, well), None);
+        assert_eq!(end_on(Footing::Withdrawn, well), Some(withdrawn));
+        for footing in [Footing::Canonical, Footing::Orphaned, Footing::Withdrawn] {
+            assert_eq!(end_on(footing, failed), Some(failed));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! Layout:
 //! - `judge/`: what the recorded events mean; `resolver/`: what an admitted job runs;
 //! - `dispatcher.rs`: hands queued jobs to the engine, each exactly once;
+//! - `telling.rs`: what the dispatcher tells the engine of the events of running jobs;
 //! - `observer.rs`: notes what became of them, `moves.rs` being the pure half: what an observation says about a status;
 //! - `collector.rs`: copies the log while it is written and brings the end of a job into the ledger, with `preview.rs` for the
 //!   copying and `ending.rs` for the one transaction in which a job ends;
@@ -20,6 +21,8 @@
 //! - a job's start is committed (its phase, its attempt) before the engine is asked for it, and its end is committed (outcome,
 //!   log, results) before the engine may forget it;
 //! - an error of the engine moves no job. Only what the engine truthfully says does: a status, or twice that a workflow is gone;
+//! - results are recorded only while what owes their job is on the chain. Off it the job runs on and its results wait; gone for good
+//!   it is ended: the judge decides that and writes it down, the dispatcher has the engine do it (`telling.rs`);
 //! - who does what: the dispatcher moves from `queued` to `configuring`, the observer on up to `publishing` and to `lost`, the
 //!   collector to every other end.
 //!
@@ -38,6 +41,7 @@ mod observer;
 mod preview;
 mod reaper;
 mod resolver;
+mod telling;
 
 pub use collector::Collector;
 pub use dispatcher::{Dispatcher, DispatcherSettings};

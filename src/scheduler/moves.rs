@@ -58,7 +58,7 @@ const fn phase_of(stage: Stage) -> Phase {
 mod tests {
     use super::*;
     use crate::engine::{StageObservation, WorkflowUid};
-    use crate::jobs::{Outcome, Reason};
+    use crate::jobs::{Footing, Outcome, Reason};
 
     fn seen(status: Option<Status>, stages: &[Stage]) -> Observation {
         let stage = |stage: &Stage| StageObservation {
@@ -75,6 +75,7 @@ mod tests {
             stages: stages.iter().map(stage).collect(),
             published: None,
             deleting: false,
+            footing: Footing::Canonical,
         }
     }
 

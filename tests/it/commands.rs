@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 use std::process::Output;
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 use tempfile::TempDir;
 use tidewatch::ledger::roles;
+use tidewatch::worker::Worker;
 
 use crate::follower::liar::{self, Lies};
-use crate::judging::bench::{Bench, Rules, exhaust};
+use crate::judging::bench::{Bench, Rules, default_workflow, exhaust};
+use crate::judging::upgrades;
 use crate::support::keeper::Chain;
 use crate::support::service::TIDEWATCH;
 
@@ -25,7 +28,11 @@ impl Desk {
         let did = chain.asset().await;
         chain.buy(&chain.order(did)).await;
         chain.node.mine(10).await;
-        let mut bench = Bench::on(chain, Rules::default()).await;
+        Self::over(Bench::on(chain, Rules::default()).await).await
+    }
+
+    /// What there is to follow is recorded and judged.
+    async fn over(mut bench: Bench) -> Self {
         roles::ensure(&bench.ledger).await.unwrap();
         bench.settle().await;
         let directory = tempfile::tempdir().unwrap();
@@ -111,6 +118,7 @@ async fn status_tells_how_far_everything_is_and_what_needs_an_operator() {
     assert_eq!(status["verified"], 0);
     assert_eq!(status["halt"], Value::Null);
     assert_eq!(status["lagBlocks"], 0);
+    assert!(status["versions"]["schema"].is_i64());
     let shown = done(&desk.run(&["status"]).await);
     assert!(
         shown.contains(&format!("recorded      {head}, 0 blocks behind")),
@@ -185,6 +193,9 @@ async fn a_halt_is_released_with_a_reason_and_following_goes_on() {
         "--reason",
         "the validators agreed",
     ];
+    let (code, told) = failed(&desk.run(&release[..2]).await);
+    assert_eq!(code, 2);
+    assert!(told.contains("--reason is required"), "{told}");
     let (code, told) = failed(&desk.run(&release).await);
     assert_eq!(code, 1);
     assert!(told.contains("is not halted"), "{told}");
@@ -211,6 +222,110 @@ async fn a_halt_is_released_with_a_reason_and_following_goes_on() {
         "the validators agreed".to_owned(),
     );
     assert_eq!(desk.actions().await, [action]);
+}
+
+#[tokio::test]
+async fn what_was_counted_before_the_start_block_is_accepted_with_a_reason() {
+    let chain = Chain::start().await;
+    let did = chain.asset().await;
+    chain.buy(&chain.order(did)).await;
+    chain.node.mine(20).await;
+    let rules = Rules {
+        start_block: Some(chain.node.head().await),
+        ..Rules::default()
+    };
+    chain.buy(&chain.order(did)).await;
+    chain.node.mine(10).await;
+    // The state at the start block is gone, so no node can say what the contracts had counted by then.
+    let lies = Lies::default();
+    let oldest = chain.node.head().await - 6;
+    lies.state_below.store(oldest, Ordering::SeqCst);
+    let node = liar::before(chain.node.url(), "localhost", &lies).await;
+    let desk = Desk::over(Bench::through(node.clone(), chain, rules).await).await;
+    let accept = ["follower", "accept-counters"];
+    let with_reason = [&accept[..], &["--reason", "as the explorer shows"]].concat();
+    let (code, told) = failed(&desk.run(&with_reason).await);
+    assert_eq!(code, 1);
+    assert!(told.contains("count nothing beyond the ledger"), "{told}");
+
+    let mut verifier = desk.bench.verifier(vec![node]);
+    let refused = loop {
+        if let Err(error) = verifier.tick().await {
+            break error;
+        }
+    };
+    assert_eq!(
+        desk.status().await["verified"],
+        rules.start_block.unwrap() - 1
+    );
+    let (code, told) = failed(&desk.run(&accept).await);
+    assert_eq!(code, 2);
+    assert!(told.contains("--reason is required"), "{told}");
+    let told = done(&desk.run(&[&accept[..], &["--dry-run"]].concat()).await);
+    assert!(told.contains("conditions: 6 counted"), "{told} {refused}");
+    assert!(told.contains("would take the difference"), "{told}");
+    assert_eq!(desk.actions().await, []);
+    verifier.tick().await.unwrap_err();
+
+    let told = done(&desk.run(&with_reason).await);
+    assert!(told.contains("verification goes on"), "{told}");
+    let action = (
+        "follower accept-counters".to_owned(),
+        "as the explorer shows".to_owned(),
+    );
+    assert_eq!(desk.actions().await, [action]);
+    // Each of the counters that were running before has to be accepted.
+    while desk.status().await["verified"] != desk.status().await["recorded"] {
+        if verifier.tick().await.is_err() {
+            done(&desk.run(&with_reason).await);
+        }
+    }
+    let accepted = desk.actions().await.len();
+    assert!((2..=3).contains(&accepted), "{accepted}");
+}
+
+#[tokio::test]
+async fn code_that_nobody_listed_is_released_with_a_reason_and_what_waited_is_judged() {
+    let mut bench = Bench::on(upgrades::chain().await, Rules::default()).await;
+    let did = bench.chain.asset().await;
+    bench.offer(&[(did, &default_workflow())]);
+    let release = ["follower", "release-upgrades"];
+    let with_reason = [&release[..], &["--reason", "the vote of block 9"]].concat();
+    upgrades::upgrade(&bench.chain).await;
+    let purchase = bench.chain.order(did);
+    bench.chain.buy(&purchase).await;
+    bench.settle().await;
+    let mut desk = Desk::over(bench).await;
+    assert_eq!(desk.status().await["upgradesHeld"], 1);
+    let shown = done(&desk.run(&["status"]).await);
+    assert!(
+        shown.contains("admission     held by 1 upgrades"),
+        "{shown}"
+    );
+
+    let (code, told) = failed(&desk.run(&release).await);
+    assert_eq!(code, 2);
+    assert!(told.contains("--reason is required"), "{told}");
+    let told = done(&desk.run(&[&release[..], &["--dry-run"]].concat()).await);
+    assert!(told.contains("would release 1 upgrades"), "{told}");
+    desk.bench.settle().await;
+    let job = desk.bench.job(purchase.agreement).await;
+    assert_eq!(job.status, "undecided");
+    assert_eq!(desk.actions().await, []);
+
+    let told = done(&desk.run(&with_reason).await);
+    assert!(told.contains("1 upgrades are released"), "{told}");
+    let action = (
+        "follower release-upgrades".to_owned(),
+        "the vote of block 9".to_owned(),
+    );
+    assert_eq!(desk.actions().await, [action]);
+    desk.bench.settle().await;
+    let job = desk.bench.job(purchase.agreement).await;
+    assert_eq!(job.status, "queued");
+    let (code, told) = failed(&desk.run(&with_reason).await);
+    assert_eq!(code, 1);
+    assert!(told.contains("nothing holds the admission"), "{told}");
 }
 
 #[tokio::test]
@@ -289,7 +404,7 @@ async fn check_says_of_every_part_that_it_is_well_or_how_to_mend_it() {
     let (code, told) = failed(&desk.run_with(&check, &[("TIDEWATCH_QUORUM", "2")]).await);
     assert_eq!(code, 2);
     assert!(
-        told.contains("TIDEWATCH_RPC_URLS names nodes of 1 different hosts"),
+        told.contains("TIDEWATCH_RPC_URLS names nodes of 1 different operators"),
         "{told}"
     );
 

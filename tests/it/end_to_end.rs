@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use alloy::primitives::U256;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::eventually;
@@ -208,6 +208,86 @@ async fn a_purchase_that_a_reorganisation_removes_leaves_a_tombstone_and_no_work
         world.tombstones().await > 0,
         "orphaned logs stay as tombstones"
     );
+}
+
+/// With `latest` work starts on a block that may still go: then it goes on, whatever becomes of the block, until the chain has decided.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_job_whose_event_moves_returns_and_goes_for_good_is_one_job_and_withdrawn_at_the_end()
+ {
+    const DEPTH: u64 = 30;
+    let mut world = World::start().await;
+    world.set("TIDEWATCH_ACT_AT", "latest");
+    world.set("TIDEWATCH_IRREVERSIBLE_AT", &DEPTH.to_string());
+    let service = world.service("service").await;
+    let node = &world.chain.node;
+    node.mine(DEPTH + 5).await;
+    let slow = workflow(world.did, "echo begun; touch $OUTPUTS/half; sleep 90");
+    let purchase = world.order(world.did, Some(&slow)).await;
+    world.pay(&purchase).await;
+    let answer = world.answer(&purchase).await;
+    let raw = node.raw(answer).await;
+    let agreement = purchase.agreement;
+    let running = world
+        .job_after(0, &service, agreement, |job| job["phase"] == "running")
+        .await;
+    let first = running["block"]["hash"].clone();
+    let is_on =
+        |on: bool| move |job: &Value| job["phase"] == "running" && job["block"]["canonical"] == on;
+
+    // the same transaction in another block
+    node.mine(1).await;
+    node.reorganise_with(2, json!([[raw, 1]])).await;
+    let moved = world
+        .job_after(0, &service, agreement, |job| {
+            is_on(true)(job) && job["block"]["hash"] != first
+        })
+        .await;
+    // gone, and back
+    node.reorganise(1).await;
+    world.job_after(0, &service, agreement, is_on(false)).await;
+    eventually("the engine was told", Duration::from_secs(30), || async {
+        let path = "jsonpath={.items[*].spec.holdPublishing}";
+        let told = world.kubectl(&["get", "cw", "-o", path]).await;
+        (told == "true").then_some(())
+    })
+    .await;
+    node.request("eth_sendRawTransaction", json!([raw])).await;
+    let back = world.job_after(0, &service, agreement, is_on(true)).await;
+    // gone for good
+    node.reorganise(node.head().await - height(&back) + 1).await;
+    world.job_after(0, &service, agreement, is_on(false)).await;
+    node.mine(DEPTH + 5).await;
+    let gone = world.finished(&service, agreement).await;
+    assert_eq!(
+        (&gone["outcome"], &gone["reason"]["code"]),
+        (&"withdrawn".into(), &"event_withdrawn".into()),
+        "{gone:#}"
+    );
+    for seen in [&running, &moved, &back] {
+        assert_eq!(seen["id"], gone["id"]);
+    }
+    assert_eq!(world.starts.pods().len(), 1, "one algorithm pod");
+    let id = gone["id"].as_str().unwrap();
+    let log = world.get(&service, &format!("/v1/jobs/{id}/logs")).await;
+    assert_eq!(log.text().await.unwrap(), "begun\n");
+    let results: i64 = sqlx::query_scalar("SELECT count(*) FROM ledger.results")
+        .fetch_one(&world.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(results, 0);
+    let manifest: Value =
+        serde_json::from_slice(&world.result(&format!("{id}/1/manifest.json")).await).unwrap();
+    assert_eq!(
+        manifest["files"],
+        json!([]),
+        "nothing but the log is stored"
+    );
+    let sync: Value = world.get(&service, "/v1/sync").await.json().await.unwrap();
+    assert_eq!(sync["halt"], Value::Null);
+}
+
+fn height(job: &Value) -> u64 {
+    job["block"]["number"].as_u64().unwrap()
 }
 
 /// The whole story with nobody but the consumer sending transactions: four of them, then job, result, released escrow.

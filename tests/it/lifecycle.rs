@@ -41,6 +41,9 @@ async fn metrics_tell_of_the_ledger_and_of_the_workers() {
     for (series, expected) in [
         ("tidewatch_ledger_readable", 1.0),
         ("tidewatch_halted", 0.0),
+        ("tidewatch_repairs_total", 0.0),
+        ("tidewatch_disagreements_total", 0.0),
+        ("tidewatch_reorganisations_total{depth=\"1\"}", 0.0),
         ("tidewatch_open_jobs{phase=\"queued\"}", 0.0),
         (
             "tidewatch_ticks_total{worker=\"judge\",outcome=\"ended\"}",
@@ -49,6 +52,10 @@ async fn metrics_tell_of_the_ledger_and_of_the_workers() {
     ] {
         assert_eq!(value(&text, series), Some(expected), "{series} in {text}");
     }
+    let node = &world.chain.node;
+    let (host, port) = (node.url().host_str().unwrap(), node.url().port().unwrap());
+    let calls = format!("tidewatch_provider_calls_total{{provider=\"{host}:{port}\"}}");
+    assert!(value(&text, &calls).unwrap() > 0.0, "{text}");
     let ticks = "tidewatch_tick_seconds_count{worker=\"follower\"}";
     assert!(value(&text, ticks).unwrap() > 0.0, "{text}");
     let route = "tidewatch_http_request_seconds_count{route=\"/readyz\",status=\"200\"}";

@@ -7,6 +7,7 @@ use crate::app::config::Environment;
 use crate::clock::{Clock, SystemClock};
 use crate::ledger::overview::{self, Overview};
 use crate::ledger::providers::{self, ProviderRow};
+use crate::ledger::schema::{RELEASE, SchemaVersion, schema_version};
 use crate::ledger::{cursors, operator_actions, verification};
 
 /// Says in one screen how far everything is, and what needs an operator.
@@ -47,6 +48,14 @@ struct Status {
     repairs: u64,
     disagreements: u64,
     providers: Vec<Node>,
+    versions: Versions,
+}
+
+#[derive(Debug, Serialize)]
+struct Versions {
+    tidewatch: &'static str,
+    release: i32,
+    schema: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,6 +98,11 @@ impl Status {
         let recorded = cursor.position.recorded.number;
         let head = cursor.head.map(|block| block.number);
         let nodes = providers::list(&mut connection, id).await?;
+        // A ledger that does not fit was refused when it was opened.
+        let schema = match schema_version(&mut connection).await? {
+            SchemaVersion::Compatible { version } => Some(version),
+            _ => None,
+        };
         Ok(Self {
             deployment: id.0,
             head,
@@ -109,6 +123,11 @@ impl Status {
             repairs,
             disagreements,
             providers: nodes.into_iter().map(Node::from).collect(),
+            versions: Versions {
+                tidewatch: env!("CARGO_PKG_VERSION"),
+                release: RELEASE,
+                schema,
+            },
         })
     }
 
@@ -125,6 +144,10 @@ impl Status {
             ),
         };
         let mut lines = vec![
+            format!(
+                "version       {} (release {})",
+                self.versions.tidewatch, self.versions.release
+            ),
             format!("deployment    {}", self.deployment),
             format!("head          {}", number(self.head)),
             format!("irreversible  {}", number(self.irreversible)),

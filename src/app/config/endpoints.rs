@@ -52,7 +52,7 @@ pub(in crate::app) fn read_quorum(
         faults.add(
             "TIDEWATCH_QUORUM",
             format!(
-                "is {quorum}, but TIDEWATCH_RPC_URLS names nodes of {operators} different hosts: name more, or ask for fewer"
+                "is {quorum}, but TIDEWATCH_RPC_URLS names nodes of {operators} different operators (by registered name, or address): name more, or ask for fewer"
             ),
         );
     }
@@ -75,10 +75,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_quorum_needs_as_many_hosts() {
+    async fn a_quorum_needs_as_many_operators() {
         let urls = [
-            "http://a.example/key",
-            "https://a.example",
+            "http://eth.a.example/key",
+            "https://sepolia.a.example",
             "http://b.example",
         ];
         let urls = urls.map(Secret::new);
@@ -92,7 +92,7 @@ mod tests {
         assert!(
             read(Some("3"))
                 .1
-                .contains("names nodes of 2 different hosts")
+                .contains("names nodes of 2 different operators")
         );
         assert!(read(Some("0")).1.contains("not a whole number from 1"));
         assert!(!read(Some("3")).1.contains("key"));

@@ -120,7 +120,7 @@ pub struct ServiceConfig {
 pub struct ChainConfig {
     /// The nodes' endpoints. They can hold a key.
     pub rpc_urls: Vec<Secret>,
-    /// Different hosts of nodes that must name the same block before an event of it starts anything.
+    /// Different operators of nodes that must name the same block before an event of it starts anything.
     pub quorum: usize,
     /// When work may start.
     pub act_at: ActAt,

@@ -4,7 +4,7 @@
 //! has anyway; without a database that part is missing and `tidewatch_ledger_readable` is 0, since what cannot be seen must not
 //! look like zero.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::net::SocketAddr;
 
 use anyhow::Context;
@@ -13,10 +13,12 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::nodes;
+use crate::chain::Providers;
 use crate::ids::DeploymentId;
 use crate::jobs::Phase;
 use crate::ledger::gauges::{self, Gauges};
@@ -38,6 +40,8 @@ pub(in crate::app) struct Metrics {
 struct Shown {
     handle: PrometheusHandle,
     source: Option<Source>,
+    /// The nodes that this process asks, if it asks any.
+    providers: Option<Providers>,
 }
 
 /// Where what the ledger knows is read from.
@@ -67,7 +71,7 @@ impl Metrics {
     pub(in crate::app) async fn serve(
         self,
         listen: SocketAddr,
-        source: Option<Source>,
+        (source, providers): (Option<Source>, Option<Providers>),
         stop: CancellationToken,
     ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
         let listener = TcpListener::bind(listen)
@@ -77,6 +81,7 @@ impl Metrics {
         let shown = Shown {
             handle: self.handle,
             source,
+            providers,
         };
         let router = Router::new().route("/metrics", get(show)).with_state(shown);
         Ok(async move {
@@ -107,14 +112,19 @@ impl Shown {
 }
 
 fn recorder() -> Result<PrometheusHandle, BuildError> {
+    let phases = Matcher::Full(meters::PHASE_SECONDS.to_owned());
     PrometheusBuilder::new()
         .set_buckets(&meters::SECONDS)?
+        .set_buckets_for_metric(phases, &meters::PHASE_SECONDS_BOUNDS)?
         .install_recorder()
 }
 
 async fn show(State(metrics): State<Shown>) -> impl IntoResponse {
     metrics.handle.run_upkeep();
     let mut text = metrics.handle.render();
+    if let Some(providers) = &metrics.providers {
+        nodes::show(&mut text, &providers.status());
+    }
     let read = metrics.read().await;
     if metrics.source.is_some() {
         let readable = u8::from(read.is_ok());
@@ -122,7 +132,7 @@ async fn show(State(metrics): State<Shown>) -> impl IntoResponse {
             &mut text,
             "tidewatch_ledger_readable",
             "Whether the ledger could be read for these figures.",
-            &[(String::new(), readable.into())],
+            &[(String::new(), readable)],
         );
     }
     match read {
@@ -196,12 +206,48 @@ fn show_gauges(text: &mut String, gauges: &Gauges) {
         "Items that could not be handled and wait for an operator, by kind.",
         &labelled("kind", &gauges.parked),
     );
+    counter(
+        text,
+        "tidewatch_repairs_total",
+        "Blocks that were recorded wrongly, and mended.",
+        &plain(gauges.repairs),
+    );
+    counter(
+        text,
+        "tidewatch_disagreements_total",
+        "Times that a provider named another block than the recorded one.",
+        &plain(gauges.disagreements),
+    );
+    let balances = gauges.balances.iter();
+    let balances: Vec<_> = balances
+        .map(|(account, ether)| (format!("{{account=\"{account}\"}}"), ether))
+        .collect();
+    gauge(
+        text,
+        "tidewatch_agent_balance_ether",
+        "What the agent's account had when it last looked.",
+        &balances,
+    );
 }
 
 /// Adds one gauge: its help, its type, and a line for each set of labels.
-fn gauge(text: &mut String, name: &str, help: &str, rows: &[(String, i64)]) {
+pub(super) fn gauge(text: &mut String, name: &str, help: &str, rows: &[(String, impl Display)]) {
+    series(text, (name, "gauge"), help, rows);
+}
+
+/// Adds something that only grows.
+pub(super) fn counter(text: &mut String, name: &str, help: &str, rows: &[(String, impl Display)]) {
+    series(text, (name, "counter"), help, rows);
+}
+
+fn series(
+    text: &mut String,
+    (name, kind): (&str, &str),
+    help: &str,
+    rows: &[(String, impl Display)],
+) {
     // writing to a string cannot fail
-    _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+    _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     for (labels, value) in rows {
         _ = writeln!(text, "{name}{labels} {value}");
     }

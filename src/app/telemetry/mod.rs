@@ -2,6 +2,7 @@
 
 mod logging;
 mod metrics;
+mod nodes;
 
 pub(super) use logging::start as start_logging;
 pub(super) use metrics::{Metrics, Source};

@@ -7,9 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::outcome::{end_after, outcome_of};
 use super::{Decision, FINISHED, PLAN_ERASED, World};
 use crate::cluster::manifests::{Subject, algorithm, claim, configure, publish};
+use crate::cluster::observation::footing;
 use crate::cluster::status::{ClaimStatus, ComputeWorkflowStatus, StageStatus, Why};
 use crate::engine::Stage;
-use crate::jobs::{Outcome, Phase, Reason};
+use crate::jobs::{Footing, Outcome, Phase, Reason};
 
 /// The stages of an attempt, in order.
 const STAGES: [Stage; 3] = [Stage::Configure, Stage::Algorithm, Stage::Publish];
@@ -60,11 +61,18 @@ impl<'a> Attempt<'a> {
         if self.world.workflow.metadata.deletion_timestamp.is_some() {
             return Some(Reason::WorkflowDeleted);
         }
+        if self.footing() == Footing::Withdrawn {
+            return Some(Reason::EventWithdrawn);
+        }
         self.world
             .workflow
             .spec
             .stop
             .then_some(Reason::StoppedByOperator)
+    }
+
+    fn footing(&self) -> Footing {
+        footing(self.world.workflow, self.status.attempt)
     }
 
     pub(super) const fn is_suspended(&self) -> bool {
@@ -79,7 +87,7 @@ impl<'a> Attempt<'a> {
             Stage::Publish => {
                 let algorithm = self.status.stage(Stage::Algorithm);
                 let complete = algorithm.is_some_and(|stage| stage.reason.is_none());
-                publish(&self.subject, complete)
+                publish(&self.subject, complete && self.footing().lets_out())
             }
         }
     }
@@ -136,9 +144,14 @@ impl<'a> Attempt<'a> {
             Some(_) => Decision::Wait(Some(FOREIGN_OBJECT)),
             None if stop.is_some() => self.finish(stop),
             None if !self.has_claim() => self.give_up(Reason::PodMissing),
-            None if self.is_suspended() && self.stop().is_none() => Decision::Wait(None),
+            None if self.is_held(stage) && self.stop().is_none() => Decision::Wait(None),
             None => Decision::CreateJob(Box::new(self.rendered(stage))),
         }
+    }
+
+    /// Whether a stage may not begin now. Where the whole job is stopped it may: then publishing lets nothing but the log out.
+    fn is_held(&self, stage: Stage) -> bool {
+        self.is_suspended() || (stage == Stage::Publish && !self.footing().lets_out())
     }
 
     /// Whether the recorded claim is there to stay.
@@ -157,7 +170,13 @@ impl<'a> Attempt<'a> {
         self.finish(Some(known.or_else(|| self.stop()).unwrap_or(reason)))
     }
 
+    /// Why a run that went well shows no results: it was stopped while they could not leave.
+    fn withheld(&self) -> Option<Reason> {
+        self.stop().filter(|_| !self.footing().lets_out())
+    }
+
     fn finish(&self, reason: Option<Reason>) -> Decision {
+        let reason = reason.or_else(|| self.withheld());
         let code = reason.map_or(Outcome::Succeeded.as_str(), Reason::as_str);
         let sentence = reason.map_or("Everything that may leave is stored.", Reason::sentence);
         let mut status = self.with_plan_erased();

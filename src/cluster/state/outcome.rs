@@ -9,6 +9,7 @@ pub(super) const fn outcome_of(reason: Reason) -> Outcome {
             Outcome::TimedOut
         }
         Reason::StoppedByOperator | Reason::WorkflowDeleted => Outcome::Stopped,
+        Reason::EventWithdrawn => Outcome::Withdrawn,
         Reason::PodMissing => Outcome::Lost,
         _ => Outcome::Failed,
     }

@@ -22,7 +22,9 @@
 //! that was awaited is due. So a tick that was cut off anywhere, or done by two judges at once, is healed by the next one: the
 //! rows made before the cursor moves are derived and may be made again, and whoever loses the compare-and-set starts over.
 //!
-//! A job that was handed to an engine is never moved here, whatever became of its events; it is anchored and marked only.
+//! A job that was handed to an engine keeps its phase, whatever became of its events: it is anchored and marked. Once its event is
+//! gone for good its attempt is marked as withdrawn, in the transaction of the verdict that says so; the dispatcher then has the engine
+//! end it. A job that ran and was withdrawn stays so should its event come back, since only an operator may run it again.
 //!
 //! The same verdicts under another catalog, for a publisher who wants to know first, are `again.rs`: it writes nothing.
 
@@ -68,6 +70,10 @@ const QUEUE_BATCH: i64 = 100;
 
 /// Agreements that are looked at side by side, since each may wait for the node.
 const SIDE_BY_SIDE: usize = 8;
+
+/// How soon an orphaned event is looked for again whose fork is irreversible, while later blocks are still to be recorded or judged:
+/// it may be in one of those.
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// How soon something that could not be read is asked for again, unless told otherwise.
 const RETRY: Duration = Duration::from_secs(15);

@@ -73,13 +73,13 @@ pub(super) fn next(
 ) -> Option<Status> {
     let target = ruling.status(current.attempt);
     match current.phase {
-        Phase::Configuring
-        | Phase::Running
-        | Phase::Filtering
-        | Phase::Publishing
-        | Phase::AwaitingReview => None,
+        Phase::Configuring | Phase::Running | Phase::Filtering | Phase::Publishing => None,
+        // It runs no more, and nothing has left yet.
+        Phase::AwaitingReview => (ruling.word == "withdrawn").then_some(target),
         // Admitted is admitted: the resolver may have gone on from there.
         Phase::Queued if ruling.word == "admitted" => None,
+        // What ran is over, whatever the chain says later: it does not run again by itself.
+        Phase::Finished if current.attempt > 0 => None,
         Phase::Finished if !current.outcome.is_some_and(Outcome::is_verdict) => None,
         // The resolver may have refused what was admitted; the same verdict again changes nothing.
         Phase::Finished if ruling.is(last) => None,
@@ -140,10 +140,22 @@ mod tests {
             assert_eq!(moved.is_none(), handed, "{phase}");
         }
         for outcome in Outcome::ALL {
-            let current = Status::finished(outcome, Some(Reason::TimeExceeded), 1);
-            let moved = next(&current, &refused, None);
+            let unstarted = Status::finished(outcome, Some(Reason::TimeExceeded), 0);
+            let moved = next(&unstarted, &refused, None);
             assert_eq!(moved.is_some(), outcome.is_verdict(), "{outcome}");
+            let ran = Status::finished(outcome, Some(Reason::TimeExceeded), 1);
+            assert_eq!(next(&ran, &refused, None), None, "{outcome}");
         }
+    }
+
+    #[test]
+    fn only_a_withdrawal_ends_what_waits_for_its_review() {
+        let waiting = Status::of_phase(Phase::AwaitingReview, 1);
+        let refused = ruling("refused", Some(Reason::Underpaid));
+        assert_eq!(next(&waiting, &refused, None), None);
+        let withdrawn = ruling("withdrawn", Some(Reason::EventWithdrawn));
+        let end = Status::finished(Outcome::Withdrawn, Some(Reason::EventWithdrawn), 1);
+        assert_eq!(next(&waiting, &withdrawn, None), Some(end));
     }
 
     #[test]

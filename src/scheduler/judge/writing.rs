@@ -199,12 +199,11 @@ impl<C: ContractCalls> Judge<C> {
     fn again(
         &self,
         hearings: &[Hearing],
-        orphans: Vec<Standing>,
+        orphans: Vec<(AgreementId, Due)>,
     ) -> Vec<(AgreementId, Option<(Due, &'static str)>)> {
         let mut due: HashMap<_, Vec<_>> = HashMap::new();
-        for orphan in orphans {
-            let until = Due::Block(orphan.anchor.block.number);
-            due.entry(orphan.agreement)
+        for (agreement, until) in orphans {
+            due.entry(agreement)
                 .or_default()
                 .push((until, "event orphaned"));
         }

@@ -32,6 +32,7 @@ const MODULES: [(&str, &[&str]); 22] = [
             "admission",
             "workflows",
             "engine",
+            "meters",
             KEEPER,
             HEADER,
             RAW_LOG,
@@ -53,7 +54,7 @@ const MODULES: [(&str, &[&str]); 22] = [
     (
         "follower",
         &[
-            "ids", "fault", "clock", "worker", "jobs", "chain", "keeper", "ledger",
+            "ids", "fault", "clock", "worker", "jobs", "chain", "keeper", "ledger", "meters",
         ],
     ),
     (

@@ -9,6 +9,7 @@ mod limits;
 mod many;
 mod misbehaving;
 mod providers;
+mod reading_once;
 mod recording;
 mod refusals;
 mod reorganisations;

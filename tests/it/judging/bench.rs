@@ -8,9 +8,10 @@ use sqlx::postgres::PgPool;
 use tidewatch::chain::{Provider, Providers};
 use tidewatch::documents::Documents;
 use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt, Verifier};
-use tidewatch::ids::{AgreementId, DeploymentId, Did};
+use tidewatch::ids::{AgreementId, DeploymentId, Did, JobId};
+use tidewatch::jobs::Footing;
 use tidewatch::keeper::ContractCalls;
-use tidewatch::ledger::Ledger;
+use tidewatch::ledger::{Ledger, footings};
 use tidewatch::scheduler::{Judge, Resolver};
 use tidewatch::worker::{Progress, Worker};
 use tidewatch::workflows::Catalog;
@@ -218,6 +219,12 @@ impl Bench {
         let jobs = self.jobs(agreement).await;
         let [job] = <[Job; 1]>::try_from(jobs).unwrap();
         job
+    }
+
+    /// How what owes a job stands, as the dispatcher tells the engine.
+    pub(crate) async fn footing(&self, job: i64) -> Footing {
+        let mut connection = self.ledger.acquire().await.unwrap();
+        footings::get(&mut connection, JobId(job)).await.unwrap()
     }
 
     /// Where a job has been, in order.

@@ -4,7 +4,7 @@ mod again;
 pub(crate) mod bench;
 mod late;
 mod opinions;
-mod upgrades;
+pub(crate) mod upgrades;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,6 +12,7 @@ use alloy::primitives::{Address, Bytes};
 use tidewatch::chain::Providers;
 use tidewatch::follower::ActAt;
 use tidewatch::ids::JobName;
+use tidewatch::jobs::Footing;
 use tidewatch::keeper::ContractCalls;
 use tidewatch::worker::Worker;
 use tidewatch::workflows::JobSpec;
@@ -203,6 +204,79 @@ async fn a_payment_that_is_taken_back_puts_an_unstarted_job_back() {
         (running.status.as_str(), running.canonical),
         ("running", true)
     );
+    assert_eq!(
+        bench.footing(running.id).await,
+        Footing::Orphaned,
+        "its results wait for the payment"
+    );
+    bench.chain.consumer.send(purchase.lock()).await.unwrap();
+    bench.settle().await;
+    assert_eq!(bench.footing(running.id).await, Footing::Canonical);
+}
+
+#[tokio::test]
+async fn a_running_job_is_withdrawn_only_once_its_event_is_gone_for_good() {
+    let mut bench = Bench::start().await;
+    let did = bench.chain.asset().await;
+    bench.offer(&[(did, &default_workflow())]);
+    let purchase = bench.chain.order(did);
+    bench.chain.buy(&purchase).await;
+    bench.settle().await;
+    let job = bench.job(purchase.agreement).await;
+    // As a dispatcher leaves it.
+    sqlx::query("UPDATE ledger.job_state SET phase = 'running', attempt = 1")
+        .execute(&bench.pool)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        bench.chain.node.reorganise(1).await;
+        bench.settle().await;
+        let orphaned = bench.job(purchase.agreement).await;
+        assert_eq!(
+            (orphaned.status.as_str(), orphaned.canonical),
+            ("running", false)
+        );
+        assert_eq!(bench.footing(job.id).await, Footing::Orphaned);
+        bench.chain.provider.send(purchase.fulfil()).await.unwrap();
+        bench.settle().await;
+        let anchored = bench.job(purchase.agreement).await;
+        assert_eq!((anchored.id, anchored.canonical), (job.id, true));
+        assert_eq!(bench.footing(job.id).await, Footing::Canonical);
+    }
+
+    bench.chain.node.reorganise(1).await;
+    bench.chain.node.mine(4).await;
+    bench.settle().await;
+    assert_eq!(
+        bench.footing(job.id).await,
+        Footing::Orphaned,
+        "the fork may return"
+    );
+    bench.chain.node.mine(5).await;
+    bench.settle().await;
+    assert_eq!(bench.footing(job.id).await, Footing::Withdrawn);
+    let withdrawn = bench.job(purchase.agreement).await;
+    assert_eq!(withdrawn.status, "running", "until the engine has ended it");
+    let said = bench.verdicts(job.id).await;
+    assert_eq!(said.last().unwrap(), "withdrawn", "{said:?}");
+
+    // Too late for this attempt, and it does not run again by itself.
+    bench.chain.provider.send(purchase.fulfil()).await.unwrap();
+    bench.settle().await;
+    assert_eq!(bench.footing(job.id).await, Footing::Withdrawn);
+    sqlx::query(
+        "UPDATE ledger.job_state SET phase = 'finished', outcome = 'withdrawn', reason = 'event_withdrawn', finished_at = now()",
+    )
+    .execute(&bench.pool)
+    .await
+    .unwrap();
+    bench.chain.node.reorganise(1).await;
+    bench.settle().await;
+    bench.chain.provider.send(purchase.fulfil()).await.unwrap();
+    bench.settle().await;
+    let over = bench.job(purchase.agreement).await;
+    assert_eq!(over.status, "finished withdrawn event_withdrawn");
+    assert!(over.canonical);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ const EMITTER: &str = "0x686020355f355f5fa2005f5260096017f3";
 const OTHER: Address = address!("0x00000000000000000000000000000000000000c0");
 
 /// A chain with the real contracts, where a contract of one followed address can say that it was upgraded. No purchase needs it.
-async fn chain() -> Chain {
+pub(crate) async fn chain() -> Chain {
     let mut chain = Chain::start().await;
     let receipt = send(&chain, json!({"data": EMITTER})).await;
     chain.deployment.contracts.template_store_manager =
@@ -28,7 +28,7 @@ async fn chain() -> Chain {
     chain
 }
 
-async fn upgrade(chain: &Chain) {
+pub(crate) async fn upgrade(chain: &Chain) {
     let topics = [Proxy::Upgraded::SIGNATURE_HASH, OTHER.into_word()];
     let data = format!("{}{:x}", topics[0], topics[1]);
     let proxy = chain.deployment.contracts.template_store_manager;

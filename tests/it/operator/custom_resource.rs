@@ -47,6 +47,12 @@ async fn what_is_fixed_cannot_be_changed() {
     let error = patch(json!({"stop": false})).await.unwrap_err();
     assert!(error.contains("stop cannot be taken back"), "{error}");
 
+    patch(json!({"holdPublishing": true})).await.unwrap();
+    patch(json!({"holdPublishing": false})).await.unwrap();
+    patch(json!({"withdrawn": 1})).await.unwrap();
+    let error = patch(json!({"withdrawn": 0})).await.unwrap_err();
+    assert!(error.contains("withdrawn cannot be taken back"), "{error}");
+
     let mut started = workflows.get(plan.job.as_str()).await.unwrap();
     started.metadata = kube::api::ObjectMeta {
         name: Some("started".to_owned()),

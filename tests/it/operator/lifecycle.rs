@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tidewatch::cluster::ComputeWorkflow;
 use tidewatch::engine::{Completeness, Engine, Published, Stage};
 use tidewatch::ids::JobName;
-use tidewatch::jobs::{Outcome, Phase, Reason};
+use tidewatch::jobs::{Footing, Outcome, Phase, Reason};
 
 use super::{end, finished, gone, input, log, observed, plan, running, start};
 use crate::support::cluster::Namespace;
@@ -142,6 +142,37 @@ async fn stop_ends_what_runs_and_keeps_its_log() {
     let stopped = (Some(Outcome::Stopped), Some(Reason::StoppedByOperator));
     assert_eq!(end(&seen), stopped);
     assert_eq!(log(&namespace, &plan.job).await, "begun\n");
+}
+
+#[tokio::test]
+async fn publishing_waits_for_the_event_and_goes_on_when_it_is_back() {
+    let namespace = Namespace::create().await;
+    let _operator = namespace.operator().await;
+    let plan = plan("echo well > $OUTPUTS/well; echo done");
+    let dispatcher = namespace.engine_as("dispatcher").await;
+    let uid = dispatcher.ensure(&plan).await.unwrap().uid;
+    let job = &plan.job;
+    let tell = async |footing| {
+        dispatcher.set_footing(job, &uid, 1, footing).await.unwrap();
+        dispatcher.observe(job).await.unwrap().unwrap().footing
+    };
+    assert_eq!(tell(Footing::Orphaned).await, Footing::Orphaned);
+    assert!(dispatcher.start(&plan, &uid, 1).await.unwrap());
+    observed(&namespace, job, "the end of the algorithm", |seen| {
+        let algorithm = seen.stages.iter().find(|s| s.stage == Stage::Algorithm);
+        algorithm.is_some_and(|stage| stage.finished_at.is_some())
+    })
+    .await;
+    let labelled = ListParams::default().labels(&format!("workflow={job}"));
+    let jobs = namespace.api::<Job>().list(&labelled).await.unwrap();
+    assert_eq!(jobs.items.len(), 2, "configure and algorithm");
+    assert_eq!(tell(Footing::Canonical).await, Footing::Canonical);
+    let seen = finished(&namespace, job).await;
+    assert_eq!(end(&seen), (Some(Outcome::Succeeded), None));
+    assert_eq!(seen.published.expect("something published").files, 1);
+    // It is over: nothing is taken back, and saying it is no error.
+    assert_eq!(tell(Footing::Withdrawn).await, Footing::Withdrawn);
+    assert_eq!(tell(Footing::Canonical).await, Footing::Withdrawn);
 }
 
 #[tokio::test]

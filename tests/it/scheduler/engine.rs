@@ -14,13 +14,14 @@ use tidewatch::engine::{
 };
 use tidewatch::fault::Fault;
 use tidewatch::ids::JobName;
-use tidewatch::jobs::{Outcome, Phase, Reason, Status};
+use tidewatch::jobs::{Footing, Outcome, Phase, Reason, Status};
 use tokio::sync::{Notify, watch};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Ensure,
     Start,
+    Footing,
     Observe,
     Preview,
     Record,
@@ -55,6 +56,7 @@ pub(super) struct Workflow {
     pub(super) status: Option<Status>,
     pub(super) stages: Vec<StageObservation>,
     pub(super) published: Option<Published>,
+    pub(super) footing: Footing,
     pub(super) released: bool,
     pub(super) plan: WorkflowPlan,
 }
@@ -66,7 +68,7 @@ pub(super) struct World {
     pub(super) printed: HashMap<JobName, Vec<u8>>,
     /// What the engine answers as records.
     pub(super) records: HashMap<JobName, Option<Bytes>>,
-    /// Effects, in order: made, started, released, removed.
+    /// Effects, in order: made, started, told of the event, released, removed.
     pub(super) effects: Vec<(Call, JobName)>,
     pub(super) calls: Vec<Call>,
     faults: Vec<(Call, When, Fault)>,
@@ -106,6 +108,7 @@ impl ScriptedEngine {
         for call in [
             Call::Ensure,
             Call::Start,
+            Call::Footing,
             Call::Observe,
             Call::Preview,
             Call::Record,
@@ -220,6 +223,7 @@ impl ScriptedEngine {
                 status: None,
                 stages: Vec::new(),
                 published: None,
+                footing: Footing::Canonical,
                 released: false,
                 plan: plan.clone(),
             };
@@ -238,6 +242,7 @@ fn observation(workflow: &Workflow) -> Observation {
         stages: workflow.stages.clone(),
         published: workflow.published.clone(),
         deleting: false,
+        footing: workflow.footing,
     }
 }
 
@@ -295,6 +300,30 @@ impl Engine for ScriptedEngine {
         tokio::task::yield_now().await;
         self.told(Call::Start, When::After)?;
         Ok(started)
+    }
+
+    async fn set_footing(
+        &self,
+        job: &JobName,
+        uid: &WorkflowUid,
+        _attempt: u32,
+        footing: Footing,
+    ) -> Result<(), Told> {
+        self.told(Call::Footing, When::Before)?;
+        tokio::task::yield_now().await;
+        {
+            let mut world = self.world();
+            let workflow = world.workflows.get_mut(job);
+            if let Some(workflow) = workflow.filter(|found| found.uid == uid.0)
+                && workflow.footing != footing
+                && workflow.footing != Footing::Withdrawn
+            {
+                workflow.footing = footing;
+                world.effects.push((Call::Footing, job.clone()));
+            }
+        }
+        tokio::task::yield_now().await;
+        self.told(Call::Footing, When::After)
     }
 
     async fn observe(&self, job: &JobName) -> Result<Option<Observation>, Told> {

@@ -7,3 +7,4 @@ mod engine;
 mod leasing;
 mod observing;
 mod reaping;
+mod withdrawing;

@@ -1,5 +1,6 @@
 //! A development chain of one's own, and what only a development node can be asked to do.
 
+use alloy::primitives::B256;
 use alloy::providers::{Provider, RootProvider};
 use serde_json::{Value, json};
 use tidewatch::app::anvil::{Anvil, Options};
@@ -61,6 +62,18 @@ impl Node {
     /// Replaces the last blocks by as many empty ones.
     pub(crate) async fn reorganise(&self, depth: u64) {
         self.request("anvil_reorg", json!([depth, []])).await;
+    }
+
+    /// Replaces the last blocks by as many, with these transactions: pairs of a signed one and the number of its block among them.
+    pub(crate) async fn reorganise_with(&self, depth: u64, transactions: Value) {
+        self.request("anvil_reorg", json!([depth, transactions]))
+            .await;
+    }
+
+    /// A mined transaction as it was signed.
+    pub(crate) async fn raw(&self, transaction: B256) -> Value {
+        self.request("eth_getRawTransactionByHash", json!([transaction]))
+            .await
     }
 
     /// Remembers the state; [`Node::revert`] goes back to it, blocks included.

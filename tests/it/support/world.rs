@@ -171,9 +171,10 @@ impl World {
         self.chain.consumer.send(purchase.lock()).await.unwrap();
     }
 
-    /// The provider says that the job may run.
-    pub(crate) async fn answer(&self, purchase: &Purchase) {
-        self.chain.provider.send(purchase.fulfil()).await.unwrap();
+    /// The provider says that the job may run; answers the transaction.
+    pub(crate) async fn answer(&self, purchase: &Purchase) -> B256 {
+        let said = self.chain.provider.send(purchase.fulfil()).await.unwrap();
+        said.transaction_hash
     }
 
     /// Gives the services that are started from now on an agent with a key of its own, which the publisher makes a provider of
@@ -239,12 +240,25 @@ impl World {
         agreement: impl std::fmt::Display,
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
+        self.job_after(1, service, agreement, wanted).await
+    }
+
+    /// The same, with so many blocks mined before each look.
+    pub(crate) async fn job_after(
+        &self,
+        blocks: u64,
+        service: &Service,
+        agreement: impl std::fmt::Display,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let agreement = agreement.to_string();
         eventually(
             "the job is as awaited",
             Duration::from_secs(120),
             || async {
-                self.chain.node.mine(1).await;
+                if blocks > 0 {
+                    self.chain.node.mine(blocks).await;
+                }
                 let jobs = self.jobs(service, &agreement).await;
                 assert!(jobs.len() < 2, "one condition has one job: {jobs:?}");
                 let job = jobs.into_iter().next()?;

@@ -1,17 +1,29 @@
+//! `check`: asks every part, and says in a line each that it is well, or what is wrong and how to mend it.
+//!
+//! Here the configuration, the databases, the chain and the agent; `cluster.rs`: the cluster. What the account that asks may not look
+//! at is called unseen, which is neither.
+
+mod cluster;
+
 use std::collections::BTreeSet;
 
+use alloy::primitives::U256;
+use alloy::primitives::utils::format_ether;
 use anyhow::{Context, bail};
 
 use super::opening::say;
 use super::past_purchases;
 use crate::app::config::{
-    ApiConfig, ChainConfig, Environment, Secret, ServiceConfig, ServiceOptions,
+    AgentConfig, ApiConfig, ChainConfig, Environment, Secret, ServiceConfig, ServiceOptions,
 };
-use crate::app::{catalog, service};
+use crate::app::{agent, catalog, service};
 use crate::chain::Provider;
 use crate::follower;
 use crate::keeper::{Deployment, Facts};
 use crate::ledger::{Ledger, Reader, deployments, roles};
+
+/// Gas of the dearest thing that the agent does: a release takes about 150,000 (measured on the contracts), with some to spare.
+const DEAREST_ACT: u64 = 200_000;
 
 /// Asks every part that the chosen roles use, and says in one line each that it is well, or what is wrong and how to mend it.
 pub(in crate::app) async fn run(
@@ -41,10 +53,11 @@ pub(in crate::app) async fn run(
         let compared = past_purchases::compare(&config, keeper, ledger).await;
         report.add("past purchases", compared)?;
     }
-    if config.engine.is_some() {
-        let connected = service::connect_engine(config.engine.as_ref()).await;
-        let well = connected.map(|_| "it answers, and has the namespace's workflows".to_owned());
-        report.add("cluster", well)?;
+    if let Some(engine) = &config.engine {
+        cluster::check(&config, engine, &mut report).await?;
+    }
+    if let (Some(agent), Some(chain)) = (&config.agent, &config.chain) {
+        report.add("agent's balance", check_balance(agent, chain).await)?;
     }
     report.finish()
 }
@@ -64,6 +77,11 @@ impl Report {
                 say(format!("wrong  {part}: {error:#}"))
             }
         }
+    }
+
+    /// Something that this account cannot look at: neither well nor wrong.
+    fn add_unseen(&self, part: &str, why: &str) -> anyhow::Result<()> {
+        say(format!("unseen {part}: {why}"))
     }
 
     fn finish(self) -> anyhow::Result<()> {
@@ -146,12 +164,14 @@ async fn check_chain(
         }
         report.add(&format!("provider {name}"), found)?;
     }
-    let hosts: BTreeSet<&str> = answering.iter().map(Provider::operator).collect();
+    let operators: BTreeSet<&str> = answering.iter().map(Provider::operator).collect();
     let quorum = chain.quorum;
-    let reached = match hosts.len() {
-        hosts if hosts >= quorum => Ok(format!("{hosts} hosts are well, {quorum} must agree")),
-        hosts => Err(anyhow::anyhow!(
-            "{quorum} hosts must agree and {hosts} are well: nothing is started until there are more"
+    let reached = match operators.len() {
+        well if well >= quorum => Ok(format!(
+            "nodes of {well} operators are well, {quorum} must agree"
+        )),
+        well => Err(anyhow::anyhow!(
+            "{quorum} operators must agree and nodes of {well} are well: nothing is started until there are more"
         )),
     };
     report.add("quorum", reached)?;
@@ -230,4 +250,17 @@ async fn check_templates(provider: &Provider, keeper: &Deployment) -> anyhow::Re
         0 => "the deployment file names the template contract alone".to_owned(),
         named => format!("{named} approved template ids"),
     })
+}
+
+/// Whether the agent's account could pay for a transaction at the highest fee that it may offer.
+async fn check_balance(agent: &AgentConfig, chain: &ChainConfig) -> anyhow::Result<String> {
+    let (account, balance) = agent::balance(agent, chain).await?;
+    let dearest = U256::from(agent.max_fee) * U256::from(DEAREST_ACT);
+    let (has, needs) = (format_ether(balance), format_ether(dearest));
+    if balance >= dearest {
+        return Ok(format!("{account} has {has} ether"));
+    }
+    bail!(
+        "{account} has {has} ether, and a transaction can cost {needs} at the highest fee allowed: send it some, or lower TIDEWATCH_AGENT_MAX_FEE_GWEI"
+    )
 }
