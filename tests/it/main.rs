@@ -20,5 +20,6 @@ mod keeper;
 mod lifecycle;
 mod operator;
 mod scheduler;
+mod simulation;
 mod stages;
 mod support;

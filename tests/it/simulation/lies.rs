@@ -1,0 +1,221 @@
+//! How answers are bent on their way: what fails openly, and what looks like success.
+
+use alloy::primitives::{B256, Bloom};
+use serde_json::{Value, json};
+
+use super::character::{Blooms, Character};
+use super::dice::Dice;
+use super::honest::{Answer, Refusal, number};
+use super::world::{Stand, World};
+
+/// How a whole HTTP answer is delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// As it is.
+    Whole,
+    /// With a status that is not success, perhaps with Retry-After, and a page of HTML.
+    Status(u16, Option<&'static str>),
+    /// With success and a page of HTML.
+    Html,
+    /// With success and nothing.
+    Empty,
+    /// The connection ends in the middle.
+    Cut,
+    /// After the asker's patience has ended.
+    Late,
+    /// Without one of the answers of a batch.
+    Short,
+    /// With the answers of a batch in another order, as is allowed.
+    Shuffled,
+}
+
+impl Delivery {
+    /// Some way to fail.
+    pub(super) fn thrown(dice: &mut Dice) -> Self {
+        match dice.place(16) {
+            0 => Self::Status(429, None),
+            1 => Self::Status(429, Some("0")),
+            2 => Self::Status(500, None),
+            3 => Self::Status(502, None),
+            4 => Self::Status(503, None),
+            5 => Self::Status(413, None),
+            6 => Self::Html,
+            7 => Self::Empty,
+            8 | 9 => Self::Cut,
+            10 => Self::Late,
+            11 | 12 => Self::Short,
+            _ => Self::Shuffled,
+        }
+    }
+}
+
+/// Who lies, when, to what.
+pub(super) struct Liar<'a> {
+    pub(super) world: &'a World,
+    pub(super) character: &'a Character,
+    pub(super) stand: &'a Stand,
+    /// Which of how many providers it is.
+    pub(super) place: (usize, usize),
+    /// The seed of the world.
+    pub(super) seed: u64,
+}
+
+impl Liar<'_> {
+    /// An error where there is an answer.
+    pub(super) fn refuse(dice: &mut Dice) -> Refusal {
+        let (code, words) = dice.one_of(&[
+            (-32005, "daily request count exceeded, request rate limited"),
+            (-32000, "header not found"),
+            (-32603, "Internal error"),
+            (-32000, "request timed out"),
+            (-32001, "resource not found"),
+            (-32010, "no healthy upstream"),
+        ]);
+        Refusal::new(code, words)
+    }
+
+    /// Something else than the truth, in a form that passes for it at first sight.
+    pub(super) fn bend(
+        &self,
+        dice: &mut Dice,
+        method: &str,
+        params: &Value,
+        answer: Answer,
+    ) -> Answer {
+        let answer = answer?;
+        match method {
+            "eth_getBlockByNumber" => match params[0].as_str() {
+                Some("finalized" | "safe") => self.bend_tag(dice, answer),
+                _ => Ok(self.bend_block(dice, answer)),
+            },
+            "eth_getBlockByHash" => Ok(self.bend_block(dice, answer)),
+            "eth_getLogs" => Ok(self.bend_logs(dice, answer)),
+            "eth_getBlockReceipts" => Ok(self.bend_receipts(dice, answer)),
+            _ => Ok(answer),
+        }
+    }
+
+    /// What a provider with bad habits says each time, without any dice.
+    pub(super) fn distort(&self, method: &str, answer: Answer, omissions: bool) -> Answer {
+        let mut answer = answer?;
+        match method {
+            "eth_getLogs" if omissions => {
+                if let Some(logs) = answer.as_array_mut() {
+                    logs.retain(|log| !self.omits(log));
+                }
+            }
+            "eth_getBlockByNumber" | "eth_getBlockByHash" if answer.is_object() => {
+                if let Some(bloom) = self.bloom(&answer) {
+                    answer["logsBloom"] = json!(bloom);
+                }
+            }
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    /// Whether this provider leaves a log out whenever it is asked. No two providers leave out logs of the same block, and a single
+    /// one does so for a short while only: what nobody ever says, nobody can know.
+    fn omits(&self, log: &Value) -> bool {
+        let block: B256 = serde_json::from_value(log["blockHash"].clone()).unwrap();
+        let mut dice = Dice::of(self.seed, format!("who omits logs of {block}"));
+        let (own, all) = self.place;
+        let whose = dice.place(all) == own;
+        let forgotten = number(&log["blockNumber"]) < self.character.logs_from;
+        let slow = dice.percent(15) && self.world.age(block) < 3;
+        whose && (forgotten || slow)
+    }
+
+    fn bloom(&self, block: &Value) -> Option<Bloom> {
+        match self.character.blooms {
+            Blooms::True => None,
+            Blooms::Zero => Some(Bloom::ZERO),
+            Blooms::Ones => Some(Bloom::repeat_byte(0xff)),
+            Blooms::Wrong => {
+                let mut dice = Dice::of(self.seed, format!("bloom of {}", block["hash"]));
+                let other = self.stand.blocks.len();
+                let other = dice.place(other);
+                dice.percent(30)
+                    .then(|| self.stand.blocks[other].header.logs_bloom)
+            }
+        }
+    }
+
+    fn bend_tag(&self, dice: &mut Dice, answer: Value) -> Answer {
+        match dice.place(4) {
+            0 => Ok(Value::Null),
+            1 => Err(Refusal::new(-32000, "finalized block not found")),
+            2 => Err(Refusal::new(-39001, "Unknown block")),
+            _ => {
+                // One that was final before, or block 0.
+                let named = number(&answer["number"]);
+                let earlier = dice.between(0..=named);
+                Ok(self.stand.at(earlier).map_or(answer, |block| block.shown()))
+            }
+        }
+    }
+
+    fn bend_block(&self, dice: &mut Dice, mut answer: Value) -> Value {
+        if answer.is_null() {
+            return answer;
+        }
+        match dice.place(4) {
+            0 => Value::Null,
+            1 => {
+                let other = dice.place(self.stand.blocks.len());
+                self.stand.blocks[other].shown()
+            }
+            2 => {
+                let field = dice.one_of(&["hash", "parentHash", "receiptsRoot", "timestamp"]);
+                answer.as_object_mut().unwrap().remove(field);
+                answer
+            }
+            _ => {
+                answer["number"] = json!("0xffffffffffffffffff");
+                answer
+            }
+        }
+    }
+
+    fn bend_logs(&self, dice: &mut Dice, mut answer: Value) -> Value {
+        let logs = answer.as_array_mut().unwrap();
+        if logs.is_empty() {
+            return answer;
+        }
+        let place = dice.place(logs.len());
+        match dice.place(6) {
+            0 => logs.insert(place, logs[place].clone()),
+            1 => logs.swap(place, 0),
+            2 => logs[place]["removed"] = json!(true),
+            3 => logs[place]["blockHash"] = json!(dice.hash()),
+            4 => logs[place]["address"] = json!(dice.address()),
+            _ => logs[place]["blockNumber"] = json!("0x7fffffffffffffff"),
+        }
+        answer
+    }
+
+    fn bend_receipts(&self, dice: &mut Dice, mut answer: Value) -> Value {
+        let Some(receipts) = answer.as_array_mut() else {
+            return answer;
+        };
+        match dice.place(5) {
+            0 => return Value::Null,
+            1 => receipts.clear(),
+            2 => {
+                receipts.pop();
+            }
+            3 => {
+                let full = receipts.iter_mut().find(|one| one["logs"][0].is_object());
+                if let Some(receipt) = full {
+                    receipt["logs"].as_array_mut().unwrap().pop();
+                }
+            }
+            _ => {
+                if let Some(receipt) = receipts.first_mut() {
+                    receipt["cumulativeGasUsed"] = json!("0x1");
+                }
+            }
+        }
+        answer
+    }
+}

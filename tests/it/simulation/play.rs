@@ -1,0 +1,272 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use sqlx::postgres::PgPool;
+use tidewatch::chain::Provider;
+use tidewatch::fault::Fault;
+use tidewatch::follower::{ActAt, Error, Following, IrreversibleAt};
+use tidewatch::ids::DeploymentId;
+use tidewatch::worker::{Chain as Sentence, Progress, Worker};
+use tokio::time::Instant;
+
+use super::checks::Checks;
+use super::dice::Dice;
+use super::node::{Node, Trouble};
+use super::recorded::{Recorded, unsigned};
+use super::replica::{Door, Replica};
+use super::world::World;
+use crate::support::database::Database;
+use crate::support::dies_after;
+
+/// How long the follower may take to come to rest once the lies have stopped, by the world's clock.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// An answer that comes later than anybody waits for.
+const LATE: Duration = Duration::from_secs(60);
+
+/// Most HTTP requests of one tick, whatever is answered to them.
+const REQUESTS_PER_TICK: u64 = 60;
+
+/// One world with its providers, and the replicas that follow it.
+pub(super) struct Play {
+    world: Arc<Mutex<World>>,
+    nodes: Vec<Node>,
+    /// One for each node. A replica that starts anew keeps what was learned of them: making one takes longer than all that it does.
+    providers: Vec<Provider>,
+    replicas: Vec<Option<Replica>>,
+    following: Following,
+    door: Door,
+    pool: PgPool,
+    /// Dropped with the play.
+    _database: Database,
+    deployment: Option<DeploymentId>,
+    checks: Checks,
+    dice: Dice,
+}
+
+impl Play {
+    /// Sets the scene that a seed names.
+    pub(super) async fn set(seed: u64) -> Self {
+        let mut dice = Dice::of(seed, "play");
+        let world = Arc::new(Mutex::new(World::made_of(seed)));
+        let (delivery, answers) = dice.one_of(&[(0, 0), (15, 0), (0, 10), (5, 5)]);
+        let trouble = Trouble {
+            delivery,
+            answers,
+            omissions: false,
+        };
+        let count = dice.one_of(&[1, 2, 3]);
+        let mut nodes = Vec::new();
+        for place in 0..count {
+            nodes.push(Node::start(&world, seed, (place, count), LATE, trouble).await);
+        }
+        let url = |node: &Node| Provider::new(&node.url).unwrap();
+        let providers = nodes.iter().map(url).collect();
+        let following = following(&world.lock().unwrap(), &mut dice);
+        let replicas = (0..dice.one_of(&[1, 2])).map(|_| None).collect();
+        let database = Database::create().await;
+        let door = Door::to(&database.url).await;
+        let pool = door.sessions().await;
+        Self {
+            world,
+            nodes,
+            providers,
+            replicas,
+            following,
+            door,
+            pool,
+            _database: database,
+            deployment: None,
+            checks: Checks::default(),
+            dice,
+        }
+    }
+
+    /// Lets the world and the replicas go on for so many steps, and compares after each.
+    pub(super) async fn go_on(&mut self, steps: u64) {
+        for _ in 0..steps {
+            if self.dice.percent(40) {
+                self.world.lock().unwrap().live();
+            }
+            self.turn().await;
+            self.check().await;
+        }
+    }
+
+    /// Everybody becomes honest and the chain stands still: the ledger must come to equal it.
+    pub(super) async fn settle(&mut self) {
+        for node in &self.nodes {
+            node.become_honest();
+        }
+        self.world.lock().unwrap().settle();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut resting = true;
+            for place in 0..self.replicas.len() {
+                resting &= self.tick(place, usize::MAX).await == Some(Progress::Idle);
+            }
+            let head = self.world.lock().unwrap().now().head().at.number;
+            if resting && self.recorded().await == Some(head) {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the follower does not come to rest at {head}"
+            );
+            if resting {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        self.check().await;
+        let seen = Recorded::read(&self.pool, self.deployment.unwrap()).await;
+        let world = self.world.lock().unwrap();
+        let first = self.following.start_block.max(1);
+        self.checks.when_settled(&world, first, &seen);
+    }
+
+    /// One of the replicas does something, or several at once, or one dies doing it.
+    async fn turn(&mut self) {
+        let place = self.dice.place(self.replicas.len());
+        match self.dice.place(24) {
+            0 | 1 => self.replicas[place] = None,
+            2..=4 => {
+                let polls = self.dice.place(60);
+                self.tick(place, polls).await;
+                self.replicas[place] = None;
+            }
+            5 => self.tick_while_sessions_end(place).await,
+            6..=11 if self.replicas.len() > 1 => self.tick_together().await,
+            _ => {
+                self.tick(place, usize::MAX).await;
+            }
+        }
+    }
+
+    /// A tick of one replica, which dies at the given poll of its future.
+    async fn tick(&mut self, place: usize, polls: usize) -> Option<Progress> {
+        let before = self.requests();
+        let replica = self.replica(place).await;
+        let progress = dies_after(polls, replica.follower.tick()).await;
+        let asked = self.requests() - before;
+        assert!(asked <= REQUESTS_PER_TICK, "{asked} requests in one tick");
+        self.heard(place, progress)
+    }
+
+    async fn tick_together(&mut self) {
+        let polls = [self.dice.place(60), usize::MAX];
+        self.replica(0).await;
+        self.replica(1).await;
+        let [Some(one), Some(two), ..] = &mut self.replicas[..] else {
+            unreachable!("two replicas were just started");
+        };
+        let (first, second) = tokio::join!(
+            dies_after(polls[0], one.follower.tick()),
+            dies_after(polls[1], two.follower.tick())
+        );
+        let died = first.is_none();
+        self.heard(0, first);
+        self.heard(1, second);
+        if died {
+            self.replicas[0] = None;
+        }
+    }
+
+    /// Every session of the database ends while a replica works.
+    async fn tick_while_sessions_end(&mut self, place: usize) {
+        let pool = self.pool.clone();
+        let wait = self.dice.between(0..=15);
+        let replica = self.replica(place).await;
+        let ends = async {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            end_sessions(&pool).await;
+        };
+        let (progress, ()) = tokio::join!(replica.follower.tick(), ends);
+        self.heard(place, Some(progress));
+    }
+
+    /// What came of a tick. Nothing that lies may end the process.
+    fn heard(
+        &mut self,
+        place: usize,
+        progress: Option<Result<Progress, Error>>,
+    ) -> Option<Progress> {
+        let known = self.replicas[place]
+            .as_ref()
+            .and_then(|replica| replica.follower.deployment());
+        self.deployment = self.deployment.or(known);
+        match progress? {
+            Ok(progress) => Some(progress),
+            // A chain that is not there yet ends the process with a sentence, and whoever runs it starts it again.
+            Err(Error::StartBeyondHead { .. }) => {
+                self.replicas[place] = None;
+                None
+            }
+            Err(error) => {
+                let fault = error.fault();
+                assert_eq!(fault, Fault::Transient, "{}", Sentence(&error));
+                tracing::debug!(error = %Sentence(&error), "a tick failed");
+                None
+            }
+        }
+    }
+
+    /// A replica that runs, started if it does not.
+    async fn replica(&mut self, place: usize) -> &mut Replica {
+        if self.replicas[place].is_none() {
+            let provider = self.providers[self.dice.place(self.providers.len())].clone();
+            let started = Replica::start(&self.door, provider, self.following.clone());
+            self.replicas[place] = Some(started.await);
+        }
+        self.replicas[place].as_mut().unwrap()
+    }
+
+    fn requests(&self) -> u64 {
+        self.nodes.iter().map(Node::requests).sum()
+    }
+
+    async fn recorded(&self) -> Option<u64> {
+        let seen = Recorded::read(&self.pool, self.deployment?).await;
+        Some(unsigned(seen.cursor.recorded_number))
+    }
+
+    async fn check(&mut self) {
+        let Some(deployment) = self.deployment else {
+            return;
+        };
+        let seen = Recorded::read(&self.pool, deployment).await;
+        let world = self.world.lock().unwrap();
+        self.checks.at_a_step(&world, self.following.act_at, &seen);
+    }
+}
+
+fn following(world: &World, dice: &mut Dice) -> Following {
+    let deployment = &world.deployment;
+    let irreversible_at = world.depth.map(IrreversibleAt::Depth);
+    let act_at = dice.one_of(&[
+        ActAt::Finalized,
+        ActAt::Safe,
+        ActAt::Latest,
+        ActAt::Depth(1),
+        ActAt::Depth(3),
+    ]);
+    Following {
+        chain_id: deployment.chain_id,
+        contracts_hash: deployment.contracts_hash(),
+        contracts_json: json!({}),
+        addresses: deployment.addresses(),
+        start_block: deployment.start_block,
+        act_at,
+        irreversible_at,
+        act_from_block: None,
+        filter_version: 1,
+    }
+}
+
+/// Ends every session of the database but the one that says so.
+async fn end_sessions(pool: &PgPool) {
+    let statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                     WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let ended = sqlx::raw_sql(statement).execute(pool).await;
+    drop(ended);
+}
