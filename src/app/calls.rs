@@ -2,10 +2,10 @@
 
 use alloy::primitives::{Address, Bytes};
 
-use crate::chain::{self, BlockId, Provider};
+use crate::chain::{self, BlockId, Providers};
 use crate::keeper::ContractCalls;
 
-impl ContractCalls for Provider {
+impl ContractCalls for Providers {
     type Error = chain::Error;
 
     async fn call(&self, to: Address, data: Bytes, at: Option<u64>) -> Result<Bytes, chain::Error> {

@@ -13,7 +13,7 @@ use super::catalog;
 use super::config::{ApiConfig, ChainConfig, EngineConfig, Role, Secret, ServiceConfig};
 use super::lifecycle::Supervisor;
 use crate::api;
-use crate::chain::Provider;
+use crate::chain::Providers;
 use crate::cluster::{self, KubernetesEngine};
 use crate::follower::{self, Follower, Following};
 use crate::ids::DeploymentId;
@@ -177,14 +177,19 @@ impl Service {
         let Some(chain) = &self.config.chain else {
             return find_deployment(ledger, keeper).await;
         };
-        let provider = connect_provider(chain)?;
+        let providers = Providers::new(chain.rpc_urls.iter().map(Secret::expose))?;
         let following = following(chain, keeper);
-        follower::check_contracts(&provider, &following).await?;
-        let deployment = follower::open(ledger, &provider, &following).await?;
+        follower::check_contracts(&providers, &following).await?;
+        let deployment = follower::open(ledger, &providers, &following).await?;
         if self.has(Role::Follower) {
-            let follower = Follower::new(ledger.clone(), provider.clone(), following);
-            self.supervisor
-                .spawn_worker(follower, SOON, Wake::default());
+            let follower = Follower::new(ledger.clone(), providers.clone(), following);
+            let wake = Wake::default();
+            self.supervisor.spawn_worker(follower, SOON, wake.clone());
+            let (announcing, stop) = (providers.clone(), self.supervisor.stop());
+            self.supervisor.spawn(async move {
+                announcing.announce(|| wake.wake(), stop).await;
+                Ok(())
+            });
         }
         if self.has(Role::Judge) {
             let catalog: watch::Receiver<Arc<Catalog>> = self.catalog.receiver();
@@ -192,7 +197,7 @@ impl Service {
                 ledger.clone(),
                 deployment,
                 keeper.clone(),
-                provider,
+                providers,
                 catalog,
             );
             self.supervisor
@@ -282,14 +287,6 @@ fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("could not read the deployment file {shown}"))?;
     Deployment::parse(&text).with_context(|| format!("the deployment file {shown} cannot be used"))
-}
-
-fn connect_provider(chain: &ChainConfig) -> anyhow::Result<Provider> {
-    let url = chain
-        .rpc_urls
-        .first()
-        .context("TIDEWATCH_RPC_URLS is required")?;
-    Ok(Provider::new(url.expose())?)
 }
 
 fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {

@@ -1,6 +1,7 @@
 use alloy::primitives::{Address, B256, Bloom, Bytes};
 use chrono::{DateTime, Utc};
 
+use super::seal::excludes;
 use crate::ids::BlockRef;
 
 /// What a header says that following a chain needs.
@@ -16,6 +17,13 @@ pub struct Header {
     pub receipts_root: B256,
     /// Bloom filter of the logs. It proves absence only, and only on nodes that tell the truth about it.
     pub logs_bloom: Bloom,
+}
+
+impl Header {
+    /// Whether the bloom filter excludes logs of all these addresses. A hint as long as the filter is not known to be true.
+    pub fn excludes(&self, addresses: &[Address]) -> bool {
+        excludes(&self.logs_bloom, addresses)
+    }
 }
 
 /// A log exactly as the node gave it: kept raw, so that a newer decoder needs no second reading of the chain.
@@ -35,4 +43,15 @@ pub struct RawLog {
     pub topics: Vec<B256>,
     /// The data, not decoded.
     pub data: Bytes,
+}
+
+/// A block that holds logs, as far as a reading by range tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogBlock {
+    /// Height and hash.
+    pub at: BlockRef,
+    /// Hash of the block before; `None` where the logs themselves told all that was needed.
+    pub parent: Option<B256>,
+    /// When the block was made, by its maker's clock; whole seconds.
+    pub timestamp: DateTime<Utc>,
 }

@@ -1,12 +1,13 @@
 use std::fmt;
+use std::time::Duration;
 
 use alloy::primitives::Bytes;
 use alloy::transports::{RpcError, TransportError, TransportErrorKind};
 
+use super::refusal::Refusal;
 use crate::fault::Fault;
+use crate::ids::BlockRef;
 
-/// JSON-RPC's code of a reverted call (geth and its kin since EIP-1474's reserved range was left; the data holds the reason).
-const REVERTED: i64 = 3;
 /// Longest piece of a provider's own words that an error repeats.
 const LONGEST_QUOTE: usize = 300;
 
@@ -48,6 +49,8 @@ pub enum Error {
         method: &'static str,
         /// The status.
         status: u16,
+        /// How long the provider asks us to wait.
+        retry_after: Option<Duration>,
         /// The beginning of the body.
         text: String,
     },
@@ -65,6 +68,56 @@ pub enum Error {
         /// Data of a reverted call.
         data: Option<Bytes>,
     },
+    /// A body that ended before its end.
+    #[error("the answer of provider {provider} to {method} broke off after {read} bytes")]
+    Cut {
+        /// The provider.
+        provider: String,
+        /// The method.
+        method: &'static str,
+        /// Bytes read.
+        read: usize,
+        /// How it broke off, without the URL.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A body that is no JSON-RPC: a page of a proxy, or one cut short without a word.
+    #[error("provider {provider} answered {method} with something that is no JSON-RPC: {text:?}")]
+    NotJson {
+        /// The provider.
+        provider: String,
+        /// The method.
+        method: &'static str,
+        /// The beginning of the body.
+        text: String,
+        /// Where reading it failed, if it began like JSON.
+        source: Option<serde_json::Error>,
+    },
+    /// An answer larger than any that is read.
+    #[error("the answer of provider {provider} to {method} is larger than {limit} bytes")]
+    TooLarge {
+        /// The provider.
+        provider: String,
+        /// The method.
+        method: &'static str,
+        /// Bytes.
+        limit: usize,
+    },
+    /// A provider that must not be asked yet: it limits our rate, or has failed again and again.
+    #[error("provider {provider} is not to be asked for another {wait:?}")]
+    Resting {
+        /// The provider.
+        provider: String,
+        /// How long.
+        wait: Duration,
+    },
+    /// A provider that is on another chain than the one that is followed.
+    #[error("provider {provider} is on another chain: {problem}")]
+    OtherChain {
+        /// The provider.
+        provider: String,
+        /// What differs.
+        problem: String,
+    },
     /// An answer that cannot be read or contradicts itself.
     #[error("provider {provider} answered {method} with something that cannot be right: {problem}")]
     Malformed {
@@ -74,6 +127,24 @@ pub enum Error {
         method: &'static str,
         /// What is wrong with it.
         problem: String,
+    },
+    /// Two readings of the same block that differ.
+    #[error("providers {provider} and {other} gave different logs of block {block}")]
+    Disagreement {
+        /// The provider that was read first.
+        provider: String,
+        /// The one that was read second; it may be the same.
+        other: String,
+        /// The block.
+        block: BlockRef,
+    },
+    /// A block whose logs no provider gives: not by range, not by address, not by receipts.
+    #[error("no provider gives the logs of block {block}, neither at once nor in parts")]
+    Poisoned {
+        /// Its height.
+        block: u64,
+        /// The refusal of the block as a range of one.
+        source: Box<Error>,
     },
     /// A block that the provider does not have: not yet, or not any more.
     #[error("provider {provider} does not have block {block}")]
@@ -90,38 +161,30 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Url { .. } | Self::Client { .. } => Fault::Fatal,
-            Self::Refused { code, .. } if *code == REVERTED => Fault::Rejected,
+            Self::Refused { .. } if self.refusal() == Refusal::Reverted => Fault::Rejected,
             Self::Unreachable { .. }
             | Self::Status { .. }
             | Self::Refused { .. }
+            | Self::Cut { .. }
+            | Self::NotJson { .. }
+            | Self::TooLarge { .. }
+            | Self::Resting { .. }
+            | Self::OtherChain { .. }
             | Self::Malformed { .. }
+            | Self::Disagreement { .. }
+            | Self::Poisoned { .. }
             | Self::Missing { .. } => Fault::Transient,
         }
     }
 
-    /// Whether a smaller question may be answered: any refusal whose words we cannot know, an answer too large, time run out.
-    /// A rate limit by HTTP status, a refused login and a lost connection would meet the smaller question as well.
+    /// Whether a smaller question may be answered.
     pub fn asks_for_less(&self) -> bool {
-        match self {
-            Self::Refused { .. } => true,
-            Self::Unreachable { timed_out, .. } => *timed_out,
-            Self::Status { status, .. } => matches!(status, 400 | 413 | 414 | 422 | 504),
-            Self::Url { .. }
-            | Self::Client { .. }
-            | Self::Malformed { .. }
-            | Self::Missing { .. } => false,
-        }
+        self.refusal().asks_for_less()
     }
 
     /// Whether the provider says that it does not know the method or its parameters (JSON-RPC 2.0, section 5.1).
     pub(super) fn is_unknown_method(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused {
-                code: -32601 | -32602,
-                ..
-            }
-        )
+        self.refusal() == Refusal::Unsupported || matches!(self, Self::Refused { code: -32602, .. })
     }
 
     /// Reads alloy's error, without URLs and with the provider's words cut short.
@@ -174,40 +237,27 @@ impl Error {
                 provider,
                 method,
                 status: error.status,
+                retry_after: None,
                 text: cut(&error.body),
             },
-            TransportErrorKind::MissingBatchResponse(_) => Self::Malformed {
-                provider,
-                method,
-                problem: "the answer to one request of the batch is missing".to_owned(),
-            },
-            TransportErrorKind::Custom(source) | TransportErrorKind::NonRetryable(source) => {
-                match source.downcast::<reqwest::Error>() {
-                    Ok(error) => Self::Unreachable {
-                        provider,
-                        method,
-                        timed_out: error.is_timeout() && !error.is_connect(),
-                        source: Box::new(error.without_url()),
-                    },
-                    Err(source) => Self::Unreachable {
-                        provider,
-                        method,
-                        timed_out: false,
-                        source,
-                    },
-                }
-            }
+            // The URL, which can hold a key, may be in the words of whatever lies below.
             other => Self::Unreachable {
                 provider,
                 method,
                 timed_out: false,
-                source: Box::new(other),
+                source: other
+                    .to_string()
+                    .split("://")
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+                    .into(),
             },
         }
     }
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     let mut quote: String = text.chars().take(LONGEST_QUOTE).collect();
     if quote.len() < text.len() {
         quote.push('…');
@@ -242,7 +292,7 @@ mod tests {
     fn a_refusal_asks_for_less_and_passes() {
         assert!(refused(-32005).asks_for_less());
         assert_eq!(refused(-32005).fault(), Fault::Transient);
-        assert_eq!(refused(REVERTED).fault(), Fault::Rejected);
+        assert_eq!(refused(3).fault(), Fault::Rejected);
     }
 
     #[test]
@@ -251,6 +301,7 @@ mod tests {
             provider: "node".to_owned(),
             method: "eth_getLogs",
             status,
+            retry_after: None,
             text: String::new(),
         };
         assert!(!status(429).asks_for_less());

@@ -4,25 +4,32 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use alloy::primitives::{Address, B256};
-use alloy::transports::TransportResult;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::block::{Header, RawLog};
+use super::block::{Header, LogBlock, RawLog};
 use super::error::{Error, Range};
-use super::provider::{Provider, quantity};
+use super::provider::Provider;
+use super::rpc::{Answers, Call, quantity};
 use super::wire::WireLog;
 
 const METHOD: &str = "eth_getLogs";
+/// Headers asked for at once: a header is about two kilobytes.
+const HEADERS: usize = 500;
 
 /// Logs of a range of blocks, read together with the blocks at its edges.
 #[derive(Clone, Debug)]
 pub struct RangeRead {
     /// The block before the range: it must be the one that the reader has recorded.
     pub before: Header,
+    /// The blocks that hold logs, in order.
+    pub blocks: Vec<LogBlock>,
     /// The logs of the followed addresses, in order of block and log index.
     pub logs: Vec<RawLog>,
     /// The last block of the range.
     pub last: Header,
+    /// Bytes that the answer took on the wire.
+    pub bytes: usize,
 }
 
 impl Provider {
@@ -40,29 +47,53 @@ impl Provider {
         from: u64,
         to: u64,
     ) -> Result<RangeRead, Error> {
-        const BLOCK: &str = "eth_getBlockByNumber";
-        let mut batch = self.client.new_batch();
         let ahead = from.saturating_sub(1);
-        let before = batch.add_call(BLOCK, &json!([quantity(ahead), false]));
-        let before = self.heard(BLOCK, before)?;
         let filter =
             json!([{"fromBlock": quantity(from), "toBlock": quantity(to), "address": addresses}]);
-        let logs = self.heard(METHOD, batch.add_call(METHOD, &filter))?;
-        let last = batch.add_call(BLOCK, &json!([quantity(to), false]));
-        let last = self.heard(BLOCK, last)?;
-        self.heard(METHOD, batch.send().await)?;
+        let calls = [
+            Call::block(&quantity(ahead)),
+            Call::new(METHOD, filter),
+            Call::block(&quantity(to)),
+        ];
+        let read = self.read_range(addresses, (from, to), &calls).await;
+        let asked = to - ahead;
+        match &read {
+            Ok(_) => self.condition().limits.answered(asked),
+            Err(error) => self.condition().limits.refused(asked, error.refusal()),
+        }
+        read
+    }
 
+    async fn read_range(
+        &self,
+        addresses: &[Address],
+        (from, to): (u64, u64),
+        calls: &[Call],
+    ) -> Result<RangeRead, Error> {
+        let ahead = from.saturating_sub(1);
+        let answers = self.ask(calls).await?;
         // The edges first: a range beyond the provider's head must not look like one that is too wide.
-        let (before, last) = (before.await, last.await);
-        let before = self.at_height(ahead, self.header(BLOCK, before)?)?;
-        let last = self.at_height(to, self.header(BLOCK, last)?)?;
+        let before = self.at_height(ahead, self.header(&answers, 0)?)?;
+        let last = self.at_height(to, self.header(&answers, 2)?)?;
         let before = before.ok_or_else(|| self.missing(&ahead))?;
         let last = last.ok_or_else(|| self.missing(&to))?;
-        let logs = self.raw_logs(METHOD, logs.await)?;
+        let bytes = answers.bytes();
+        let (logs, times) = self.raw_logs(&answers, 1)?;
+        drop(answers);
         check(&logs, addresses, from..=to, &last).map_err(|problem| {
             self.malformed(METHOD, format!("{problem}, asked for {}", Range(from, to)))
         })?;
-        Ok(RangeRead { before, logs, last })
+        let blocks = match by_times(&logs, &times) {
+            Some(blocks) => blocks,
+            None => self.blocks_of(&logs).await?,
+        };
+        Ok(RangeRead {
+            before,
+            blocks,
+            logs,
+            last,
+            bytes,
+        })
     }
 
     /// Reads the logs of one block by its hash. One reading, not a proof.
@@ -75,7 +106,8 @@ impl Provider {
         header: &Header,
     ) -> Result<Vec<RawLog>, Error> {
         let filter = json!([{"blockHash": header.at.hash, "address": addresses}]);
-        let logs = self.raw_logs(METHOD, self.client.request(METHOD, filter).await)?;
+        let answers = self.ask_one(Call::new(METHOD, filter)).await?;
+        let (logs, _) = self.raw_logs(&answers, 0)?;
         let number = header.at.number;
         check(&logs, addresses, number..=number, header).map_err(|problem| {
             self.malformed(METHOD, format!("{problem}, asked for {}", header.at))
@@ -83,17 +115,70 @@ impl Provider {
         Ok(logs)
     }
 
+    /// The blocks of logs by their headers, in batches: nodes that are older than times in logs.
+    async fn blocks_of(&self, logs: &[RawLog]) -> Result<Vec<LogBlock>, Error> {
+        let mut hashes: Vec<B256> = logs.iter().map(|log| log.block.hash).collect();
+        hashes.dedup();
+        let mut blocks = Vec::with_capacity(hashes.len());
+        for some in hashes.chunks(HEADERS) {
+            let headers = self.headers_of(some).await?;
+            blocks.extend(headers.into_iter().map(|header| LogBlock {
+                at: header.at,
+                parent: Some(header.parent),
+                timestamp: header.timestamp,
+            }));
+        }
+        let in_logs = logs.iter().map(|log| log.block);
+        let mut places = blocks.iter();
+        let mut place = places.next();
+        for block in in_logs {
+            while place.is_some_and(|place| place.at.hash != block.hash) {
+                place = places.next();
+            }
+            if place.is_none_or(|place| place.at != block) {
+                let problem = format!("a block of that hash that is not number {}", block.number);
+                return Err(self.malformed("eth_getBlockByHash", problem));
+            }
+        }
+        Ok(blocks)
+    }
+
     fn raw_logs(
         &self,
-        method: &'static str,
-        answer: TransportResult<Vec<WireLog>>,
-    ) -> Result<Vec<RawLog>, Error> {
-        self.heard(method, answer)?
-            .into_iter()
-            .map(WireLog::read)
-            .collect::<Result<_, _>>()
-            .map_err(|problem| self.malformed(method, problem))
+        answers: &Answers,
+        place: usize,
+    ) -> Result<(Vec<RawLog>, Vec<Option<DateTime<Utc>>>), Error> {
+        let wire: Vec<WireLog> = answers.need(place)?;
+        let (mut logs, mut times) = (
+            Vec::with_capacity(wire.len()),
+            Vec::with_capacity(wire.len()),
+        );
+        for log in wire {
+            let read = log.time().and_then(|time| Ok((time, log.read()?)));
+            let (time, log) = read.map_err(|problem| self.malformed(METHOD, problem))?;
+            times.push(time);
+            logs.push(log);
+        }
+        Ok((logs, times))
     }
+}
+
+/// The blocks of logs by the times that came with each; `None` if some came without, or if those of one block differ.
+fn by_times(logs: &[RawLog], times: &[Option<DateTime<Utc>>]) -> Option<Vec<LogBlock>> {
+    let mut blocks: Vec<LogBlock> = Vec::new();
+    for (log, time) in logs.iter().zip(times) {
+        let timestamp = (*time)?;
+        match blocks.last() {
+            Some(last) if last.at == log.block && last.timestamp != timestamp => return None,
+            Some(last) if last.at == log.block => {}
+            _ => blocks.push(LogBlock {
+                at: log.block,
+                parent: None,
+                timestamp,
+            }),
+        }
+    }
+    Some(blocks)
 }
 
 /// Says what is wrong with an answer: another address or block than asked for, order or uniqueness broken, two hashes for one
@@ -130,7 +215,6 @@ fn check(
 #[cfg(test)]
 mod tests {
     use alloy::primitives::{Bloom, Bytes};
-    use chrono::DateTime;
 
     use super::*;
     use crate::ids::BlockRef;
@@ -165,6 +249,21 @@ mod tests {
             logs_bloom: Bloom::ZERO,
         };
         check(logs, &[ADDRESS], 5..=9, &last)
+    }
+
+    #[test]
+    fn times_of_logs_tell_of_their_blocks_if_all_do_and_agree() {
+        let logs = [log(5, 0, 0), log(5, 0, 1), log(9, 0, 0)];
+        let at = |second| DateTime::from_timestamp(second, 0);
+        let blocks = by_times(&logs, &[at(1), at(1), at(2)]).unwrap();
+        let heights: Vec<_> = blocks
+            .iter()
+            .map(|block| (block.at.number, block.timestamp))
+            .collect();
+        assert_eq!(heights, [(5, at(1).unwrap()), (9, at(2).unwrap())]);
+        assert_eq!(by_times(&logs, &[at(1), at(2), at(2)]), None);
+        assert_eq!(by_times(&logs, &[at(1), at(1), None]), None);
+        assert_eq!(by_times(&[], &[]), Some(vec![]));
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! One look at the chain's tip: everything that a step of following decides on, asked in one batch.
 
-use serde_json::json;
-
 use super::block::Header;
 use super::error::Error;
-use super::provider::{Provider, quantity};
+use super::provider::Provider;
+use super::rpc::{Call, quantity};
+use super::window::Ahead;
 use crate::ids::BlockRef;
-
-const METHOD: &str = "eth_getBlockByNumber";
 
 /// What a provider says about a tag such as `finalized`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,52 +33,65 @@ impl Tag {
 pub struct Look {
     /// The newest block.
     pub head: Header,
-    /// The provider's block at the height that was asked for; `None` if its chain is shorter.
+    /// The provider's block at the recorded height; `None` if its chain is shorter.
     pub at: Option<Header>,
     /// The tag `finalized`, if it was asked for.
     pub finalized: Option<Tag>,
     /// The tag `safe`, if it was asked for.
     pub safe: Option<Tag>,
+    /// Blocks after the recorded one that were asked for and are there.
+    pub ahead: Ahead,
+}
+
+/// What to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct LookAt {
+    /// Height of the recorded block.
+    pub recorded: u64,
+    /// Whether the tag `finalized` is wanted.
+    pub finalized: bool,
+    /// Whether the tag `safe` is wanted.
+    pub safe: bool,
+    /// How many blocks after the recorded one to bring along, since they are believed to be there.
+    pub ahead: u64,
+    /// Whether to bring the receipts of the first of them too.
+    pub receipts: bool,
 }
 
 impl Provider {
-    /// Looks at the tip and at the height `at`, and at the tags that are wanted.
+    /// Looks at the tip, at what is recorded, and at what comes after it.
     ///
     /// # Errors
     /// [`Error`], transient.
-    pub async fn look(&self, at: u64, finalized: bool, safe: bool) -> Result<Look, Error> {
-        let mut batch = self.client.new_batch();
-        let head = self.heard(METHOD, batch.add_call(METHOD, &json!(["latest", false])))?;
-        let height = batch.add_call(METHOD, &json!([quantity(at), false]));
-        let height = self.heard(METHOD, height)?;
-        let mut tags = Vec::with_capacity(2);
-        for (wanted, tag) in [(finalized, "finalized"), (safe, "safe")] {
-            tags.push(if wanted {
-                let waiter = batch.add_call(METHOD, &json!([tag, false]));
-                Some(self.heard(METHOD, waiter)?)
-            } else {
-                None
-            });
-        }
-        self.heard(METHOD, batch.send().await)?;
-
-        let head = self
-            .header(METHOD, head.await)?
-            .ok_or_else(|| self.missing(&"latest"))?;
-        let height = self.header(METHOD, height.await)?;
-        let mut seen = Vec::with_capacity(2);
-        for waiter in tags {
-            seen.push(match waiter {
-                Some(waiter) => Some(tag(self.header(METHOD, waiter.await))?),
-                None => None,
-            });
-        }
-        let safe = seen.pop().flatten();
+    pub async fn look(&self, wanted: &LookAt) -> Result<Look, Error> {
+        let mut calls = vec![
+            Call::block("latest"),
+            Call::block(&quantity(wanted.recorded)),
+        ];
+        let tags = [(wanted.finalized, "finalized"), (wanted.safe, "safe")];
+        calls.extend(
+            tags.iter()
+                .filter(|(wanted, _)| *wanted)
+                .map(|(_, name)| Call::block(name)),
+        );
+        let place = calls.len();
+        calls.extend(Ahead::calls(wanted.recorded, wanted.ahead, wanted.receipts));
+        let answers = self.ask(&calls).await?;
+        let head = self.header(&answers, 0)?;
+        let head = head.ok_or_else(|| self.missing(&"latest"))?;
+        let height = self.header(&answers, 1)?;
+        let seen = |wanted: bool, place: usize| {
+            wanted
+                .then(|| tag(self.header(&answers, place)))
+                .transpose()
+        };
+        self.condition().head = Some(head.at);
         Ok(Look {
-            at: self.at_height(at, height)?,
+            at: self.at_height(wanted.recorded, height)?,
             head,
-            finalized: seen.pop().flatten(),
-            safe,
+            finalized: seen(wanted.finalized, 2)?,
+            safe: seen(wanted.safe, 2 + usize::from(wanted.finalized))?,
+            ahead: Ahead::read(self, &answers, place, wanted.ahead),
         })
     }
 }
@@ -110,7 +121,7 @@ mod tests {
     fn refused(code: i64) -> Result<Option<Header>, Error> {
         Err(Error::Refused {
             provider: "node".to_owned(),
-            method: METHOD,
+            method: "eth_getBlockByNumber",
             code,
             message: "no".to_owned(),
             data: None,

@@ -1,290 +1,335 @@
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, Bytes, U64};
-use alloy::rpc::client::RpcClient;
-use alloy::transports::TransportResult;
-use serde_json::json;
-use url::Url;
+use tokio::time::{Instant, sleep};
+use url::{Host, Url};
 
-use super::block::Header;
+use super::condition::Condition;
 use super::error::Error;
-use super::look::Tag;
-use super::wire::WireHeader;
-use super::{BlockId, look};
+use super::http::Http;
+use super::refusal::Refusal;
+use super::rpc::{Answers, Call};
+use super::websocket::WebSocket;
+use crate::ids::BlockRef;
 
-/// Longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for an answer, its body included: hosted providers cut expensive requests off at 10 to 30 seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for a provider's next slot inside a question; a longer one is the caller's to spend.
+const LONGEST_REST: Duration = Duration::from_secs(2);
 
-/// An Ethereum node, or a service in front of many, reached over HTTP. Cheap to clone; clones share connections.
+/// An Ethereum node, or a service in front of many. Cheap to clone; clones share connection and condition.
+///
+/// Whatever is asked here is asked of this one. Every question goes through its pace, and every outcome into its condition.
 #[derive(Clone)]
-pub struct Provider {
-    pub(super) client: RpcClient,
-    pub(super) name: String,
+pub struct Provider(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    operator: String,
+    transport: Transport,
+    condition: Mutex<Condition>,
+}
+
+enum Transport {
+    Http(Http),
+    WebSocket(WebSocket),
 }
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Provider").field(&self.name).finish()
+        f.debug_tuple("Provider").field(&self.0.name).finish()
     }
 }
 
+/// What people are told of a provider.
+#[derive(Clone, Debug)]
+pub struct ProviderStatus {
+    /// Host and port.
+    pub name: String,
+    /// Whether it is passed over as long as there is another.
+    pub sick: bool,
+    /// Mean time from question to answer; `None` before the first answer.
+    pub latency: Option<Duration>,
+    /// The newest block that it named.
+    pub head: Option<BlockRef>,
+    /// Blocks that it is asked for at once.
+    pub range: u64,
+    /// Requests sent since the process began.
+    pub calls: u64,
+    /// Refusals by kind since the process began.
+    pub refusals: Vec<(&'static str, u64)>,
+}
+
 impl Provider {
-    /// A provider at an `http` or `https` URL. Asks nothing yet.
+    /// A provider at an `http`, `https`, `ws` or `wss` URL. Asks nothing yet.
     ///
     /// # Errors
     /// [`Error::Url`] and [`Error::Client`], both fatal; neither repeats the URL.
     pub fn new(url: &str) -> Result<Self, Error> {
-        let url = Url::parse(url).map_err(|_| Error::Url {
-            problem: "it cannot be parsed",
-        })?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(Error::Url {
-                problem: "its scheme is neither http nor https",
-            });
-        }
-        let name = match (url.host_str(), url.port()) {
-            (Some(host), Some(port)) => format!("{host}:{port}"),
-            (Some(host), None) => host.to_owned(),
-            (None, _) => {
-                return Err(Error::Url {
-                    problem: "it names no host",
-                });
-            }
+        Self::with_timeout(url, ANSWER_TIMEOUT)
+    }
+
+    /// A provider whose answers are waited for so long, their bodies included.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_timeout(url: &str, timeout: Duration) -> Result<Self, Error> {
+        let bad = |problem| Error::Url { problem };
+        let url = Url::parse(url).map_err(|_| bad("it cannot be parsed"))?;
+        let host = url.host().ok_or_else(|| bad("it names no host"))?;
+        let name = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_string(),
         };
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
-            .build()
-            .map_err(|source| Error::Client {
-                provider: name.clone(),
-                source: source.without_url(),
-            })?;
-        Ok(Self {
-            client: RpcClient::new_http_with_client(http, url),
+        let operator = operator(&host);
+        let transport = match url.scheme() {
+            "http" | "https" => Transport::Http(Http::new(&name, url, timeout)?),
+            "ws" | "wss" => Transport::WebSocket(WebSocket::new(url, timeout)),
+            _ => return Err(bad("its scheme is none of http, https, ws, wss")),
+        };
+        Ok(Self(Arc::new(Inner {
             name,
-        })
+            operator,
+            transport,
+            condition: Mutex::new(Condition::new(Instant::now())),
+        })))
     }
 
     /// The provider's host and port: its name wherever people read.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
-    /// EIP-155 chain id.
-    ///
-    /// # Errors
-    /// [`Error`], transient.
-    pub async fn chain_id(&self) -> Result<u64, Error> {
-        let answer: TransportResult<U64> = self.client.request("eth_chainId", json!([])).await;
-        Ok(self.heard("eth_chainId", answer)?.to())
+    /// Who runs it, as far as its URL tells: the last two labels of the host's name, or its address. Two providers of one
+    /// operator are one witness. Names under a public suffix of two labels (`co.uk`) count as one operator: too careful, never
+    /// too trusting.
+    pub fn operator(&self) -> &str {
+        &self.0.operator
     }
 
-    /// Hash of block 0.
-    ///
-    /// # Errors
-    /// [`Error`], transient; [`Error::Missing`] if the provider has no block 0.
-    pub async fn genesis_hash(&self) -> Result<B256, Error> {
-        let genesis = self.header_at(0).await?;
-        Ok(genesis.ok_or_else(|| self.missing(&0))?.at.hash)
+    /// What people are told of it.
+    pub fn status(&self) -> ProviderStatus {
+        let condition = self.condition();
+        ProviderStatus {
+            name: self.0.name.clone(),
+            sick: condition.is_sick(Instant::now()),
+            latency: condition.mean_latency(),
+            head: condition.head,
+            range: condition.limits.width(),
+            calls: condition.calls,
+            refusals: condition
+                .refusals
+                .iter()
+                .map(|(kind, count)| (*kind, *count))
+                .collect(),
+        }
     }
 
-    /// The newest block.
-    ///
-    /// # Errors
-    /// [`Error`], transient.
-    pub async fn head(&self) -> Result<Header, Error> {
-        let head = self.block_by("latest").await?;
-        head.ok_or_else(|| self.missing(&"latest"))
+    /// Blocks that a range may have for the provider to take it, as far as is known.
+    pub fn range_limit(&self) -> u64 {
+        self.condition().limits.width()
     }
 
-    /// The newest block that the chain's consensus calls final.
-    ///
-    /// # Errors
-    /// [`Error`], transient. A provider without the tag, or without such a block yet, is no error: see [`Tag`].
-    pub async fn finalized(&self) -> Result<Tag, Error> {
-        look::tag(self.block_by("finalized").await)
+    /// Passes over the provider for a while if there is another: its answers are well formed and of no use, as those of one that
+    /// lags behind what is known already.
+    pub fn shun(&self) {
+        self.condition().shun(Instant::now());
     }
 
-    /// The newest block that the chain's consensus calls safe.
-    ///
-    /// # Errors
-    /// As [`Self::finalized`].
-    pub async fn safe(&self) -> Result<Tag, Error> {
-        look::tag(self.block_by("safe").await)
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The block at a height of the provider's chain; `None` if it has none there.
-    ///
-    /// # Errors
-    /// [`Error`], transient; an answer about another height is malformed.
-    pub async fn header_at(&self, number: u64) -> Result<Option<Header>, Error> {
-        let header = self.block_by(&quantity(number)).await?;
-        self.at_height(number, header)
+    /// What is known of it. Never held across an await.
+    pub(super) fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.0
+            .condition
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The block of a hash; `None` if the provider does not know it, as for orphaned blocks.
+    /// Asks one question.
     ///
     /// # Errors
-    /// [`Error`], transient; an answer about another block is malformed.
-    pub async fn header_of(&self, hash: B256) -> Result<Option<Header>, Error> {
-        let answer: TransportResult<Option<WireHeader>> = self
-            .client
-            .request("eth_getBlockByHash", json!([hash, false]))
-            .await;
-        let header = self.header("eth_getBlockByHash", answer)?;
-        match &header {
-            Some(header) if header.at.hash != hash => {
-                Err(self.malformed("eth_getBlockByHash", format!("block {}", header.at)))
+    /// As [`Self::ask`].
+    pub(super) async fn ask_one(&self, call: Call) -> Result<Answers, Error> {
+        self.ask(&[call]).await
+    }
+
+    /// Asks several questions: in one batch, or in several as the provider's limit on batches demands.
+    ///
+    /// # Errors
+    /// [`Error`] when there are no answers; a refusal of one call is an error of that one alone, see [`Answers::get`].
+    pub(super) async fn ask(&self, calls: &[Call]) -> Result<Answers, Error> {
+        let mut asked = Answers::none(self.name());
+        let mut rest = calls;
+        while !rest.is_empty() {
+            let limit = self.condition().limits.batch();
+            let (some, others) = rest.split_at(limit.min(rest.len()));
+            match self.send(some).await {
+                Ok(answers) => {
+                    asked.append(answers);
+                    rest = others;
+                }
+                // The limit was just learned; it falls with every such refusal, down to single calls.
+                Err(error)
+                    if some.len() > 1 && matches!(error.refusal(), Refusal::BatchTooLarge(_)) => {}
+                Err(error) => return Err(error),
             }
-            _ => Ok(header),
         }
+        Ok(asked)
     }
 
-    /// The blocks at many heights, in one batch and in the order of `numbers`.
-    ///
-    /// # Errors
-    /// As [`Self::header_at`].
-    pub async fn headers_at(&self, numbers: &[u64]) -> Result<Vec<Option<Header>>, Error> {
-        const METHOD: &str = "eth_getBlockByNumber";
-        let mut batch = self.client.new_batch();
-        let mut waiters = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            let waiter = batch.add_call(METHOD, &json!([quantity(*number), false]));
-            waiters.push(self.heard(METHOD, waiter)?);
+    async fn send(&self, calls: &[Call]) -> Result<Answers, Error> {
+        let wait = self.slot()?;
+        if !wait.is_zero() {
+            sleep(wait).await;
         }
-        if waiters.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.heard(METHOD, batch.send().await)?;
-        let mut headers = Vec::with_capacity(numbers.len());
-        for (number, waiter) in numbers.iter().zip(waiters) {
-            let header = self.header(METHOD, waiter.await)?;
-            headers.push(self.at_height(*number, header)?);
-        }
-        Ok(headers)
+        let mut asking = Asking::begin(self);
+        let outcome = match &self.0.transport {
+            Transport::Http(http) => http.send(self.name(), calls).await,
+            Transport::WebSocket(socket) => socket.send(self.name(), calls).await,
+        };
+        asking.is_done = true;
+        self.learn(calls, &outcome, asking.begin);
+        outcome
     }
 
-    /// The blocks of many hashes, in one batch and in the order of `hashes`.
-    ///
-    /// # Errors
-    /// As [`Self::header_of`]; [`Error::Missing`] if one is not known.
-    pub async fn headers_of(&self, hashes: &[B256]) -> Result<Vec<Header>, Error> {
-        const METHOD: &str = "eth_getBlockByHash";
-        let mut batch = self.client.new_batch();
-        let mut waiters = Vec::with_capacity(hashes.len());
-        for hash in hashes {
-            let waiter = batch.add_call(METHOD, &json!([hash, false]));
-            waiters.push(self.heard(METHOD, waiter)?);
+    fn slot(&self) -> Result<Duration, Error> {
+        let now = Instant::now();
+        let mut condition = self.condition();
+        let wait = condition.pace.wait(now);
+        if wait > LONGEST_REST {
+            return Err(Error::Resting {
+                provider: self.0.name.clone(),
+                wait,
+            });
         }
-        if waiters.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.heard(METHOD, batch.send().await)?;
-        let mut headers = Vec::with_capacity(hashes.len());
-        for (hash, waiter) in hashes.iter().zip(waiters) {
-            let header = self.header(METHOD, waiter.await)?;
-            let header = header.ok_or_else(|| self.missing(hash))?;
-            if header.at.hash != *hash {
-                return Err(self.malformed(METHOD, format!("block {}", header.at)));
+        Ok(condition.pace.take(now))
+    }
+
+    fn learn(&self, calls: &[Call], outcome: &Result<Answers, Error>, begin: Instant) {
+        let now = Instant::now();
+        let mut condition = self.condition();
+        match outcome {
+            Ok(answers) => {
+                let mut refusals: Vec<_> =
+                    answers.refusals().map(|error| of_call(&error)).collect();
+                refusals.dedup();
+                if refusals.iter().all(|refusal| refusal.is_an_answer()) {
+                    condition.answered(now - begin);
+                }
+                for refusal in refusals {
+                    condition.refused(refusal, now);
+                }
             }
-            headers.push(header);
+            Err(error) => {
+                let refusal = error.refusal();
+                if matches!(refusal, Refusal::BatchTooLarge(_)) {
+                    condition
+                        .limits
+                        .refused(u64::try_from(calls.len()).unwrap_or(1), refusal);
+                }
+                condition.refused(refusal, now);
+            }
         }
-        Ok(headers)
-    }
-
-    /// The code at an address as of the newest block; empty where there is no contract.
-    ///
-    /// # Errors
-    /// [`Error`], transient.
-    pub async fn code_at(&self, address: Address) -> Result<Bytes, Error> {
-        let answer = self
-            .client
-            .request("eth_getCode", json!([address, "latest"]))
-            .await;
-        self.heard("eth_getCode", answer)
-    }
-
-    /// What a contract's function answers, without a transaction.
-    ///
-    /// # Errors
-    /// [`Error`]: rejected if the call was reverted, else transient.
-    pub async fn call(&self, to: Address, data: Bytes, at: BlockId) -> Result<Bytes, Error> {
-        let call = json!([{"to": to, "data": data}, at]);
-        let answer = self.client.request("eth_call", call).await;
-        self.heard("eth_call", answer)
-    }
-
-    async fn block_by(&self, at: &str) -> Result<Option<Header>, Error> {
-        let answer: TransportResult<Option<WireHeader>> = self
-            .client
-            .request("eth_getBlockByNumber", json!([at, false]))
-            .await;
-        self.header("eth_getBlockByNumber", answer)
-    }
-
-    pub(super) fn at_height(
-        &self,
-        number: u64,
-        header: Option<Header>,
-    ) -> Result<Option<Header>, Error> {
-        match &header {
-            Some(header) if header.at.number != number => Err(self.malformed(
-                "eth_getBlockByNumber",
-                format!("block {} instead of {number}", header.at),
-            )),
-            _ => Ok(header),
-        }
-    }
-
-    pub(super) fn header(
-        &self,
-        method: &'static str,
-        answer: TransportResult<Option<WireHeader>>,
-    ) -> Result<Option<Header>, Error> {
-        self.heard(method, answer)?
-            .map(WireHeader::read)
-            .transpose()
-            .map_err(|problem| self.malformed(method, problem))
-    }
-
-    pub(super) fn heard<T>(
-        &self,
-        method: &'static str,
-        answer: TransportResult<T>,
-    ) -> Result<T, Error> {
-        answer.map_err(|error| Error::of(&self.name, method, error))
     }
 
     pub(super) fn malformed(&self, method: &'static str, problem: String) -> Error {
+        self.condition().refused(Refusal::Nonsense, Instant::now());
         Error::Malformed {
-            provider: self.name.clone(),
+            provider: self.0.name.clone(),
             method,
+            problem,
+        }
+    }
+
+    pub(super) fn other_chain(&self, problem: String) -> Error {
+        let now = Instant::now();
+        let mut condition = self.condition();
+        condition.refused(Refusal::Foreign, now);
+        condition.shun(now);
+        Error::OtherChain {
+            provider: self.0.name.clone(),
             problem,
         }
     }
 
     pub(super) fn missing(&self, block: &dyn fmt::Display) -> Error {
         Error::Missing {
-            provider: self.name.clone(),
+            provider: self.0.name.clone(),
             block: block.to_string(),
+        }
+    }
+
+    /// The WebSocket, where the provider has one.
+    pub(super) fn websocket(&self) -> Option<&WebSocket> {
+        match &self.0.transport {
+            Transport::WebSocket(socket) => Some(socket),
+            Transport::Http(_) => None,
         }
     }
 }
 
-/// A number as JSON-RPC writes it (EIP-1474: `0x`, no leading zeros).
-pub(super) fn quantity(number: u64) -> String {
-    format!("{number:#x}")
+/// A request that is under way. One that is dropped unanswered was slow, or nobody would have gone on without it.
+struct Asking<'a> {
+    provider: &'a Provider,
+    begin: Instant,
+    is_done: bool,
+}
+
+impl<'a> Asking<'a> {
+    fn begin(provider: &'a Provider) -> Self {
+        let mut condition = provider.condition();
+        condition.in_flight += 1;
+        condition.calls += 1;
+        Self {
+            provider,
+            begin: Instant::now(),
+            is_done: false,
+        }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut condition = self.provider.condition();
+        condition.in_flight -= 1;
+        if !self.is_done {
+            condition.given_up(self.begin.elapsed());
+        }
+    }
+}
+
+/// What the refusal of one call says. A block or a tag that is refused in unknown words is one that the provider does not know.
+fn of_call(error: &Error) -> Refusal {
+    match error {
+        Error::Refused {
+            method: "eth_getBlockByNumber" | "eth_getBlockByHash",
+            ..
+        } if error.refusal() == Refusal::Unknown => Refusal::Lagging,
+        error => error.refusal(),
+    }
+}
+
+fn operator(host: &Host<&str>) -> String {
+    match host {
+        Host::Domain(name) => {
+            let labels: Vec<&str> = name.trim_end_matches('.').rsplit('.').take(2).collect();
+            labels.into_iter().rev().collect::<Vec<_>>().join(".")
+        }
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_provider_is_named_by_its_host_alone() {
+    #[tokio::test]
+    async fn a_provider_is_named_by_its_host_alone() {
         let provider = Provider::new("https://user:secret@node.example:8545/v3/key?x=1").unwrap();
         assert_eq!(provider.name(), "node.example:8545");
         assert_eq!(format!("{provider:?}"), r#"Provider("node.example:8545")"#);
@@ -292,9 +337,16 @@ mod tests {
         assert!(!error.to_string().contains("secret"));
     }
 
-    #[test]
-    fn quantities_have_no_leading_zeros() {
-        assert_eq!(quantity(0), "0x0");
-        assert_eq!(quantity(1024), "0x400");
+    #[tokio::test]
+    async fn an_operator_is_the_registered_name_or_the_address() {
+        for (url, operator) in [
+            ("https://mainnet.infura.example/v3/key", "infura.example"),
+            ("wss://eth.node.infura.example", "infura.example"),
+            ("http://geth:8545", "geth"),
+            ("http://127.0.0.1:8545", "127.0.0.1"),
+            ("http://[::1]:8545", "::1"),
+        ] {
+            assert_eq!(Provider::new(url).unwrap().operator(), operator);
+        }
     }
 }

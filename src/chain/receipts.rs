@@ -3,23 +3,78 @@
 use alloy::consensus::proofs::calculate_receipt_root;
 use alloy::consensus::{Eip658Value, Receipt};
 use alloy::network::AnyReceiptEnvelope;
-use alloy::primitives::{Address, B256, Log};
-use alloy::transports::TransportResult;
+use alloy::primitives::{Address, B256, Bloom, Log};
 use serde_json::json;
 
 use super::block::{Header, RawLog};
 use super::error::Error;
 use super::provider::Provider;
+use super::rpc::{Call, quantity};
 use super::wire::{WireLog, WireReceipt};
 
-const METHOD: &str = "eth_getBlockReceipts";
+pub(super) const METHOD: &str = "eth_getBlockReceipts";
+
+/// All receipts of a block, read.
+#[derive(Debug)]
+pub(super) struct Receipts {
+    /// The logs of the addresses that were asked for.
+    pub(super) logs: Vec<RawLog>,
+    /// Whether their trie's root (Yellow Paper, section 4.3.2) is the header's. No log can then be missing, altered or made up;
+    /// only the transactions' hashes are the provider's word.
+    pub(super) is_complete: bool,
+    /// The filter of all logs.
+    pub(super) bloom: Bloom,
+}
+
+impl Receipts {
+    /// The question for all receipts of a block.
+    pub(super) fn call(block: B256) -> Call {
+        Call::new(METHOD, json!([block]))
+    }
+
+    /// The same by height: the answer may be of another block than the one that was there before.
+    pub(super) fn call_at(number: u64) -> Call {
+        Call::new(METHOD, json!([quantity(number)]))
+    }
+
+    /// Reads the receipts of a block. The root comes out otherwise for receipts of a kind that has fields of its own, such as
+    /// those of some rollups.
+    ///
+    /// # Errors
+    /// What contradicts itself.
+    pub(super) fn read(
+        receipts: Vec<WireReceipt>,
+        header: &Header,
+        addresses: &[Address],
+    ) -> Result<Self, String> {
+        let (mut envelopes, mut found) = (Vec::with_capacity(receipts.len()), Vec::new());
+        let mut log_index = 0;
+        for (receipt, transaction_index) in receipts.into_iter().zip(0..) {
+            let place = Place {
+                header,
+                transaction_index,
+            };
+            let (envelope, logs) = place.read(receipt, &mut log_index)?;
+            envelopes.push(envelope);
+            found.extend(
+                logs.into_iter()
+                    .filter(|log| addresses.contains(&log.address)),
+            );
+        }
+        let bloom = envelopes.iter().fold(Bloom::ZERO, |bloom, envelope| {
+            bloom | envelope.inner.logs_bloom
+        });
+        Ok(Self {
+            logs: found,
+            is_complete: calculate_receipt_root(&envelopes) == header.receipts_root,
+            bloom,
+        })
+    }
+}
 
 impl Provider {
-    /// Reads the logs of a block out of all its receipts, whose trie's root (Yellow Paper, section 4.3.2) must be the header's.
-    /// No log of the block can then be missing, altered or made up; only the transactions' hashes are the provider's word.
-    ///
-    /// `Ok(None)` when there is no such proof to be had: the provider does not serve `eth_getBlockReceipts`, or the root comes
-    /// out otherwise, as it also does for receipts of a kind that has fields of its own (those of some rollups).
+    /// Reads the logs of a block out of all its receipts. `Ok(None)` when the provider does not serve them, or when they do not
+    /// add up to the header's root: then they prove nothing.
     ///
     /// # Errors
     /// [`Error`], transient; [`Error::Missing`] when the provider does not know the block any more.
@@ -28,43 +83,16 @@ impl Provider {
         addresses: &[Address],
         header: &Header,
     ) -> Result<Option<Vec<RawLog>>, Error> {
-        let answer: TransportResult<Option<Vec<WireReceipt>>> =
-            self.client.request(METHOD, json!([header.at.hash])).await;
-        let receipts = match self.heard(METHOD, answer) {
+        let answers = self.ask_one(Receipts::call(header.at.hash)).await?;
+        let receipts = match answers.get(0) {
             Ok(Some(receipts)) => receipts,
             Ok(None) => return Err(self.missing(&header.at)),
             Err(error) if error.is_unknown_method() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut envelopes = Vec::with_capacity(receipts.len());
-        let mut found = Vec::new();
-        let mut log_index = 0;
-        for (receipt, transaction_index) in receipts.into_iter().zip(0..) {
-            let place = Place {
-                header,
-                transaction_index,
-            };
-            let (envelope, logs) = place
-                .read(receipt, &mut log_index)
-                .map_err(|problem| self.malformed(METHOD, problem))?;
-            envelopes.push(envelope);
-            found.extend(
-                logs.into_iter()
-                    .filter(|log| addresses.contains(&log.address)),
-            );
-        }
-        let root = calculate_receipt_root(&envelopes);
-        if root == header.receipts_root {
-            return Ok(Some(found));
-        }
-        tracing::debug!(
-            block = %header.at,
-            %root,
-            header_root = %header.receipts_root,
-            "the receipts of block {} do not add up to its header's root",
-            header.at
-        );
-        Ok(None)
+        let receipts = Receipts::read(receipts, header, addresses)
+            .map_err(|problem| self.malformed(METHOD, problem))?;
+        Ok(receipts.is_complete.then_some(receipts.logs))
     }
 }
 

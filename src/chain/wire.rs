@@ -1,13 +1,13 @@
 //! Answers as they come over the wire: the fields that are needed, everything else ignored.
 
 use alloy::primitives::{Address, B256, Bloom, Bytes, U64};
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::block::{Header, RawLog};
 use crate::ids::BlockRef;
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireHeader {
     number: U64,
@@ -21,11 +21,7 @@ pub(super) struct WireHeader {
 impl WireHeader {
     /// The header, or what is wrong with it.
     pub(super) fn read(self) -> Result<Header, String> {
-        let seconds = self.timestamp.to::<u64>();
-        let timestamp = i64::try_from(seconds)
-            .ok()
-            .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
-            .ok_or_else(|| format!("timestamp {seconds} is no time"))?;
+        let timestamp = time(self.timestamp)?;
         Ok(Header {
             at: BlockRef {
                 number: self.number.to(),
@@ -39,7 +35,14 @@ impl WireHeader {
     }
 }
 
-#[derive(Debug, Deserialize)]
+fn time(seconds: U64) -> Result<DateTime<Utc>, String> {
+    i64::try_from(seconds.to::<u64>())
+        .ok()
+        .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+        .ok_or_else(|| format!("timestamp {seconds} is no time"))
+}
+
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireLog {
     block_number: U64,
@@ -52,9 +55,17 @@ pub(super) struct WireLog {
     data: Bytes,
     #[serde(default)]
     removed: bool,
+    /// When the block was made. Clients have added it since 2024 (ethereum/execution-apis, schema of Log); it spares a header.
+    #[serde(default)]
+    block_timestamp: Option<U64>,
 }
 
 impl WireLog {
+    /// When the block was made, if the provider says.
+    pub(super) fn time(&self) -> Result<Option<DateTime<Utc>>, String> {
+        self.block_timestamp.map(time).transpose()
+    }
+
     /// The log, or what is wrong with it.
     pub(super) fn read(self) -> Result<RawLog, String> {
         let (number, index) = (self.block_number.to::<u64>(), self.log_index.to::<u64>());
@@ -82,7 +93,7 @@ impl WireLog {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireReceipt {
     /// Absent before EIP-2718.

@@ -11,21 +11,16 @@ use crate::ledger::{self, blocks, cursors, logs};
 use crate::worker::Progress;
 
 impl Follower {
-    /// Commits what was read, unless the chain moved meanwhile (`None`) or another follower was faster.
+    /// Commits what was read, unless another follower was faster.
     pub(super) async fn apply(
         &mut self,
         opened: &Opened,
         position: Position,
-        mut known: Known,
+        known: Known,
         seen: &Seen,
-        read: Option<Batch>,
+        batch: Batch,
     ) -> Result<Progress, Error> {
-        let Some(batch) = read else {
-            return Ok(Progress::Idle);
-        };
-        known.recorded = batch.to;
-        known.window.insert(batch.to.number, batch.to.hash);
-        let horizons = plan::horizons(&known, seen, self.following.act_at);
+        let horizons = self.horizons_after(known, seen, &batch);
         self.begin_acting(opened, &horizons).await?;
         let committed = match self
             .commit(opened.id, &position, &horizons, &batch, false)
@@ -44,6 +39,7 @@ impl Follower {
             committed => committed,
         }?;
         if !committed {
+            self.history = None;
             return Ok(Progress::Idle);
         }
         tracing::debug!(
@@ -53,6 +49,15 @@ impl Follower {
             batch.to
         );
         Ok(Progress::More)
+    }
+
+    /// The horizons once a batch is recorded.
+    pub(super) fn horizons_after(&self, mut known: Known, seen: &Seen, batch: &Batch) -> Horizons {
+        known.recorded = batch.to;
+        for block in &batch.blocks {
+            known.window.insert(block.at.number, block.at.hash);
+        }
+        plan::horizons(&known, seen, self.following.act_at)
     }
 
     /// One transaction: cursor first, then blocks and logs. `over`: some rows are there already.

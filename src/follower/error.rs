@@ -16,6 +16,9 @@ pub enum Error {
     /// The ledger.
     #[error("could not use the ledger")]
     Ledger(#[from] ledger::Error),
+    /// Nobody to ask.
+    #[error("there is no provider of the chain")]
+    NoProvider,
     /// The provider is on another chain than the deployment file names.
     #[error(
         "provider {provider} is on chain {found}, but the deployment file names chain {configured}"
@@ -156,7 +159,8 @@ impl Error {
             },
             Self::Ledger(error) => error.fault(),
             Self::Behind { .. } | Self::Torn { .. } => Fault::Transient,
-            Self::WrongChain { .. }
+            Self::NoProvider
+            | Self::WrongChain { .. }
             | Self::Restarted { .. }
             | Self::OtherStart { .. }
             | Self::StartMoved { .. }

@@ -1,9 +1,12 @@
 //! Whether the provider is on the chain that is followed, and what the ledger knows of the deployment.
 
+use alloy::primitives::B256;
+
 use super::error::Error;
 use super::following::{DEFAULT_DEPTH, Following, IrreversibleAt};
-use crate::chain::{Header, Provider, Tag};
-use crate::ids::DeploymentId;
+use crate::chain::{ChainIdentity, Header, Provider, Providers, Tag};
+use crate::fault::Fault;
+use crate::ids::{BlockRef, DeploymentId};
 use crate::ledger::blocks::{NewBlock, Proof};
 use crate::ledger::deployments::{Deployment, Identity, NewDeployment};
 use crate::ledger::{self, Ledger, blocks, cursors, deployments};
@@ -12,6 +15,9 @@ use crate::ledger::{self, Ledger, blocks, cursors, deployments};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opened {
     pub(super) id: DeploymentId,
+    pub(super) genesis_hash: B256,
+    /// The start block, once it can never be another.
+    pub(super) start: Option<BlockRef>,
     pub(super) irreversible_at: IrreversibleAt,
     pub(super) start_fixed: bool,
     pub(super) acting: bool,
@@ -23,7 +29,18 @@ pub(super) struct Opened {
 /// # Errors
 /// Fatal, one sentence each: another chain id, an address without code, a start block beyond the newest block. Transient when
 /// the provider cannot be asked.
-pub async fn check_contracts(provider: &Provider, following: &Following) -> Result<(), Error> {
+pub async fn check_contracts(providers: &Providers, following: &Following) -> Result<(), Error> {
+    let mut failures = Failures::default();
+    for provider in providers.ranked() {
+        match check_contracts_with(&provider, following).await {
+            Ok(()) => return Ok(()),
+            Err(error) => failures.pass_over(&provider, error)?,
+        }
+    }
+    Err(failures.into_error())
+}
+
+async fn check_contracts_with(provider: &Provider, following: &Following) -> Result<(), Error> {
     check_chain_id(provider, following).await?;
     let head = provider.head().await?.at.number;
     if following.first_block() > head {
@@ -52,10 +69,66 @@ pub async fn check_contracts(provider: &Provider, following: &Following) -> Resu
 /// database cannot be asked.
 pub async fn open(
     ledger: &Ledger,
-    provider: &Provider,
+    providers: &Providers,
     following: &Following,
 ) -> Result<DeploymentId, Error> {
-    Ok(compare(ledger, provider, following).await?.id)
+    Ok(compare_any(ledger, providers, following).await?.id)
+}
+
+/// Compares ledger and chain by the first provider that can. From then on every provider has to be on that chain.
+pub(super) async fn compare_any(
+    ledger: &Ledger,
+    providers: &Providers,
+    following: &Following,
+) -> Result<Opened, Error> {
+    let mut failures = Failures::default();
+    for provider in providers.ranked() {
+        match compare(ledger, &provider, following).await {
+            Ok(opened) => {
+                expect(providers, following, &opened);
+                return Ok(opened);
+            }
+            Err(error) => failures.pass_over(&provider, error)?,
+        }
+    }
+    Err(failures.into_error())
+}
+
+/// From now on every provider has to be on the chain that this one showed.
+fn expect(providers: &Providers, following: &Following, opened: &Opened) {
+    let genesis = BlockRef {
+        number: 0,
+        hash: opened.genesis_hash,
+    };
+    providers.expect(ChainIdentity {
+        chain_id: following.chain_id,
+        anchors: [genesis].into_iter().chain(opened.start).collect(),
+    });
+}
+
+/// Why one provider after another does not do. One on another chain does not stop what another can do.
+#[derive(Default)]
+struct Failures {
+    transient: Option<Error>,
+    fatal: Option<Error>,
+}
+
+impl Failures {
+    /// Goes on to the next provider, unless it is the ledger that failed.
+    fn pass_over(&mut self, provider: &Provider, error: Error) -> Result<(), Error> {
+        provider.shun();
+        match error {
+            Error::Ledger(error) => return Err(error.into()),
+            error if error.fault() == Fault::Fatal => _ = self.fatal.get_or_insert(error),
+            error => _ = self.transient.get_or_insert(error),
+        }
+        Ok(())
+    }
+
+    /// What passes may leave a provider that does.
+    fn into_error(self) -> Error {
+        self.transient.or(self.fatal).unwrap_or(Error::NoProvider)
+    }
 }
 
 pub(super) async fn compare(
@@ -151,7 +224,7 @@ async fn create(
 pub(super) fn base(before: &Header) -> NewBlock {
     NewBlock {
         at: before.at,
-        parent: before.parent,
+        parent: Some(before.parent),
         made_at: before.timestamp,
         proof: Proof::SingleRead,
     }
@@ -234,6 +307,8 @@ async fn continue_with(
     take_filter(ledger, provider, following, deployment.id).await?;
     Ok(Opened {
         id: deployment.id,
+        genesis_hash: deployment.identity.genesis_hash,
+        start: deployment.start_fixed.then_some(deployment.start),
         irreversible_at: recorded,
         start_fixed: deployment.start_fixed,
         acting: act_from.is_some(),

@@ -6,7 +6,10 @@
 //! - `following.rs`: what is followed, by which rules;
 //! - `identity.rs`: whether the provider is on that chain; the deployment's row;
 //! - `plan.rs`: what to do next, decided without I/O; its tests, with properties, in `plan_tests.rs`;
-//! - `read.rs`: reads what a step needs;
+//! - `looking.rs`: when to look at the chain, and what a look shows;
+//! - `history.rs`: several ranges of history under way at once, handed out in order; `stretch.rs`: their way into the ledger;
+//! - `window.rs`: blocks that can still change, and their way into the ledger;
+//! - `read.rs`: what was read, in the form in which the ledger records it;
 //! - `worker.rs`: the tick: look, decide, read;
 //! - `commit.rs`: what was read goes into the ledger;
 //! - `reorganisation.rs`: rollback, a new beginning, halt;
@@ -21,20 +24,26 @@
 //!   releases it;
 //! - the judged cursor is moved by a rollback only, and only back.
 //!
-//! Why polling by look and not by notification: what nodes announce has gaps (a silent rollback, a reconnect), so a look at the
-//! tip must suffice anyway, and a notification could only make it come sooner.
+//! Why looks decide and notifications only wake: what nodes announce has gaps (a silent rollback, a reconnect), so a look at the
+//! tip must suffice anyway, and an announcement can only make it come sooner.
 //!
 //! Why a proof per block: some nodes answer logs of a fresh block with nothing until they have indexed it. Receipts that add up
-//! to the header's root cannot leave a log out. A bloom filter that excludes our addresses would spare that reading, but not
-//! before a provider's filters are known to be true: there are nodes that serve empty ones.
+//! to the root in a header that adds up to the block's hash cannot leave a log out.
+//!
+//! Why a block of history that no provider gives holds everything up: to record beyond it would claim that it holds nothing. It is
+//! parked by name for people to see, and tried again.
 
 mod commit;
 mod error;
 mod following;
+mod history;
 mod identity;
+mod looking;
 mod plan;
 mod read;
 mod reorganisation;
+mod stretch;
+mod window;
 mod worker;
 
 pub use error::Error;

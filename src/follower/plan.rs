@@ -50,15 +50,18 @@ pub(super) struct Seen {
     pub(super) act: Option<BlockRef>,
 }
 
+/// Blocks above the irreversible one that are read and recorded at once: two epochs of Ethereum, and what one batch takes.
+const WINDOW: u64 = 64;
+
 /// The next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Everything that the provider has is recorded, or it is behind us on the same chain.
     Rest,
-    /// Read the logs of blocks that can never change, by number, both ends included.
-    ReadRange { from: u64, to: u64 },
-    /// Read the block after the recorded one, by hash.
-    ReadBlock { number: u64 },
+    /// Read the logs of blocks that can never change, by number, after the recorded one and up to the irreversible one.
+    ReadHistory { to: BlockRef },
+    /// Read the blocks after the recorded one, by hash, up to this height.
+    ReadWindow { to: u64 },
     /// The recorded block is not on the provider's chain: find where the two part.
     FindFork,
     /// A block that could never go away is gone.
@@ -71,7 +74,7 @@ pub(super) enum Step {
 
 /// Decides the next step. Own hashes come first: only when the provider agrees at our height, or at its own if it is shorter, is
 /// anything read or any horizon believed.
-pub(super) fn next(known: &Known, seen: &Seen, width: u64) -> Step {
+pub(super) fn next(known: &Known, seen: &Seen) -> Step {
     if let Some(irreversible) = known.irreversible
         && seen.head.number < irreversible.number
     {
@@ -98,15 +101,13 @@ pub(super) fn next(known: &Known, seen: &Seen, width: u64) -> Step {
     if seen.head.number <= ours.number {
         return Step::Rest;
     }
-    let from = ours.number + 1;
     match raised(known.irreversible, seen.irreversible) {
-        Some(irreversible) if irreversible.number > ours.number => Step::ReadRange {
-            from,
-            to: irreversible
-                .number
-                .min(ours.number.saturating_add(width.max(1))),
+        Some(irreversible) if irreversible.number > ours.number => {
+            Step::ReadHistory { to: irreversible }
+        }
+        _ => Step::ReadWindow {
+            to: seen.head.number.min(ours.number + WINDOW),
         },
-        _ => Step::ReadBlock { number: from },
     }
 }
 
@@ -190,27 +191,6 @@ pub(super) fn fork(window: &BTreeMap<u64, B256>, theirs: &[BlockRef]) -> Option<
         .filter(|block| window.get(&block.number) == Some(&block.hash))
         .max_by_key(|block| block.number)
         .copied()
-}
-
-/// Width of the first range, in blocks: most providers take it, and a development chain is read at once.
-pub(super) const FIRST_WIDTH: u64 = 1_000;
-/// Widest range. Providers refuse more than 2,000 to 10,000 blocks, or serve any number; wider ones gain nothing.
-const WIDEST: u64 = 100_000;
-/// Logs in one answer above which the range shrinks: one commit of about this many rows is where COPY is fastest.
-const FULL: usize = 20_000;
-
-/// The width after an answer with so many logs.
-pub(super) fn width_after(width: u64, logs: usize) -> u64 {
-    if logs > FULL {
-        (width / 2).max(1)
-    } else {
-        (width + width / 4 + 1).min(WIDEST)
-    }
-}
-
-/// The width after a refusal; `None` when there is nothing narrower.
-pub(super) fn width_after_refusal(asked: u64) -> Option<u64> {
-    (asked > 1).then_some(asked / 2)
 }
 
 #[cfg(test)]

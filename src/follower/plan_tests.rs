@@ -32,32 +32,32 @@ fn seen(head: u64, at_recorded: Option<BlockRef>, irreversible: Option<u64>) -> 
 #[test]
 fn history_is_read_by_ranges_up_to_the_irreversible_block_and_the_rest_by_hash() {
     let here = |number| Some(block(number, 0));
-    let step = next(&known(20, None), &seen(100, here(20), Some(90)), 50);
-    assert_eq!(step, Step::ReadRange { from: 21, to: 70 });
-    let step = next(&known(80, Some(90)), &seen(100, here(80), Some(90)), 50);
-    assert_eq!(step, Step::ReadRange { from: 81, to: 90 });
-    let step = next(&known(90, Some(90)), &seen(100, here(90), Some(90)), 50);
-    assert_eq!(step, Step::ReadBlock { number: 91 });
-    let step = next(&known(90, None), &seen(100, here(90), None), 50);
-    assert_eq!(step, Step::ReadBlock { number: 91 });
-    let step = next(&known(100, Some(90)), &seen(100, here(100), Some(90)), 50);
+    let step = next(&known(20, None), &seen(100, here(20), Some(90)));
+    assert_eq!(step, Step::ReadHistory { to: block(90, 0) });
+    let step = next(&known(80, Some(90)), &seen(100, here(80), Some(90)));
+    assert_eq!(step, Step::ReadHistory { to: block(90, 0) });
+    let step = next(&known(90, Some(90)), &seen(100, here(90), Some(90)));
+    assert_eq!(step, Step::ReadWindow { to: 100 });
+    let step = next(&known(90, None), &seen(1_000, here(90), None));
+    assert_eq!(step, Step::ReadWindow { to: 90 + WINDOW });
+    let step = next(&known(100, Some(90)), &seen(100, here(100), Some(90)));
     assert_eq!(step, Step::Rest);
 }
 
 #[test]
 fn a_provider_that_lags_on_our_chain_is_waited_for() {
     assert_eq!(
-        next(&known(20, Some(15)), &seen(18, None, Some(13)), 50),
+        next(&known(20, Some(15)), &seen(18, None, Some(13))),
         Step::Rest
     );
     assert_eq!(
-        next(&known(20, Some(15)), &seen(14, None, Some(13)), 50),
+        next(&known(20, Some(15)), &seen(14, None, Some(13))),
         Step::Behind {
             irreversible: block(15, 0)
         }
     );
     assert_eq!(
-        next(&known(20, Some(15)), &seen(30, None, Some(28)), 50),
+        next(&known(20, Some(15)), &seen(30, None, Some(28))),
         Step::Torn { number: 20 }
     );
 }
@@ -65,13 +65,12 @@ fn a_provider_that_lags_on_our_chain_is_waited_for() {
 #[test]
 fn another_block_at_our_height_is_a_fork_above_and_a_halt_below_the_irreversible_block() {
     let other = |number| Some(block(number, 1));
-    let step = next(&known(20, Some(15)), &seen(30, other(20), None), 50);
+    let step = next(&known(20, Some(15)), &seen(30, other(20), None));
     assert_eq!(step, Step::FindFork);
     for (recorded, irreversible) in [(15, 15), (12, 15)] {
         let step = next(
             &known(recorded, Some(irreversible)),
             &seen(30, other(recorded), None),
-            50,
         );
         assert_eq!(
             step,
@@ -83,17 +82,14 @@ fn another_block_at_our_height_is_a_fork_above_and_a_halt_below_the_irreversible
     }
     let mut shorter = seen(18, None, None);
     shorter.head = block(18, 1);
-    assert_eq!(next(&known(20, Some(15)), &shorter, 50), Step::FindFork);
+    assert_eq!(next(&known(20, Some(15)), &shorter), Step::FindFork);
 }
 
 #[test]
 fn a_finalized_block_that_is_not_ours_is_not_believed() {
     let mut torn = seen(30, Some(block(20, 0)), None);
     torn.irreversible = Some(block(18, 1));
-    assert_eq!(
-        next(&known(20, Some(15)), &torn, 50),
-        Step::Torn { number: 18 }
-    );
+    assert_eq!(next(&known(20, Some(15)), &torn), Step::Torn { number: 18 });
 }
 
 #[test]
@@ -117,15 +113,6 @@ fn acting_is_bounded_by_the_rule_and_by_what_is_recorded() {
     let young = known(20, None);
     let look = seen(20, Some(block(20, 0)), None);
     assert_eq!(act(&young, &look, ActAt::Finalized), None);
-}
-
-#[test]
-fn ranges_shrink_when_refused_and_grow_slowly() {
-    assert_eq!(width_after_refusal(1_000), Some(500));
-    assert_eq!(width_after_refusal(1), None);
-    assert_eq!(width_after(1_000, 5), 1_251);
-    assert_eq!(width_after(WIDEST, 5), WIDEST);
-    assert_eq!(width_after(1_000, FULL + 1), 500);
 }
 
 /// A chain that changes its mind above its final block, and a ledger that follows it by the plan alone.
@@ -196,9 +183,14 @@ impl Model {
             irreversible: Some(self.chain[self.is_final]),
             act: None,
         };
-        let step = next(&known, &seen, width);
+        let step = next(&known, &seen);
         match step {
-            Step::ReadRange { to, .. } | Step::ReadBlock { number: to } => {
+            Step::ReadHistory {
+                to: BlockRef { number: to, .. },
+            }
+            | Step::ReadWindow { to } => {
+                // A commit may bring any number of the blocks that are meant.
+                let to = to.min(recorded.number + width);
                 let to = usize::try_from(to).unwrap();
                 self.ledger.extend(&self.chain[self.ledger.len()..=to]);
                 self.irreversible = horizons(&known, &seen, ActAt::Finalized).irreversible;

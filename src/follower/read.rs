@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 
 use super::error::Error;
-use crate::chain::{self, Header, Provider, RawLog};
+use crate::chain::{Proven, Provider, RangeRead, RawLog, WindowBlock};
 use crate::ids::BlockRef;
 use crate::ledger::blocks::{NewBlock, Proof};
 use crate::ledger::logs::NewLog;
 
-/// Blocks asked for in one batch: hosted providers cap batches at a hundred or more.
+/// Blocks asked for in one step down the window.
 const BATCH: usize = 50;
 
 /// What a step brings into the ledger.
@@ -28,90 +28,58 @@ pub(super) struct Batch {
     pub(super) history: bool,
 }
 
-/// Reads the logs of blocks that can never change, and the headers of those that hold any.
-///
-/// `Ok(None)` when the block before is not `recorded`, or the last one not `irreversible` at that height: the chain moved since
-/// the look. The batch counts as proven though it was read once: the second reading, which a pruned node's silence calls for,
-/// is made by a later pass over verified ranges.
-pub(super) async fn range(
-    provider: &Provider,
-    addresses: &[Address],
-    recorded: BlockRef,
-    to: u64,
-    irreversible: BlockRef,
-) -> Result<Option<Batch>, Error> {
-    let read = provider
-        .logs_in_range(addresses, recorded.number + 1, to)
-        .await?;
-    let other_end = to == irreversible.number && read.last.at != irreversible;
-    if read.before.at != recorded || other_end {
-        return Ok(None);
-    }
-    let heights: BTreeMap<u64, B256> = read
-        .logs
-        .iter()
-        .map(|log| (log.block.number, log.block.hash))
-        .collect();
-    let hashes: Vec<B256> = heights.values().copied().collect();
-    let mut blocks = Vec::with_capacity(hashes.len());
-    for some in hashes.chunks(BATCH) {
-        for header in provider.headers_of(some).await? {
-            if heights.get(&header.at.number) != Some(&header.at.hash) {
-                return Err(torn(provider, header.at.number));
-            }
-            blocks.push(block(&header, Proof::SingleRead));
+impl Batch {
+    /// An empty batch of blocks that can never change, after `recorded`. It counts as proven though it is read once: the second
+    /// reading, which a pruned node's silence calls for, is made by a later pass over verified ranges.
+    pub(super) fn history(recorded: BlockRef) -> Self {
+        Self {
+            to: recorded,
+            blocks: Vec::new(),
+            logs: Vec::new(),
+            proven: true,
+            history: true,
         }
     }
-    Ok(Some(Batch {
-        to: read.last.at,
-        blocks,
-        logs: read.logs.into_iter().map(log).collect(),
-        proven: true,
-        history: true,
-    }))
-}
 
-/// Reads one block above the irreversible one: its header, and its logs by the best proof that the provider has.
-///
-/// `Ok(None)` when it is not there (any more) or does not link to `recorded`: the chain moved since the look.
-pub(super) async fn window_block(
-    provider: &Provider,
-    addresses: &[Address],
-    recorded: BlockRef,
-) -> Result<Option<Batch>, Error> {
-    let Some(header) = provider.header_at(recorded.number + 1).await? else {
-        return Ok(None);
-    };
-    if header.parent != recorded.hash {
-        return Ok(None);
+    /// Blocks that can still change, if there are any.
+    pub(super) fn window(blocks: Vec<WindowBlock>) -> Option<Self> {
+        let to = blocks.last()?.header.at;
+        let mut batch = Self {
+            to,
+            blocks: Vec::with_capacity(blocks.len()),
+            logs: Vec::new(),
+            proven: true,
+            history: false,
+        };
+        for block in blocks {
+            batch.blocks.push(NewBlock {
+                at: block.header.at,
+                parent: Some(block.header.parent),
+                made_at: block.header.timestamp,
+                proof: match block.proven {
+                    Proven::Root => Proof::Root,
+                    Proven::Bloom => Proof::Bloom,
+                    Proven::TwoReads => Proof::TwoReads,
+                },
+            });
+            batch.logs.extend(block.logs.into_iter().map(log));
+        }
+        Some(batch)
     }
-    let (logs, proof) = match provider.logs_by_receipts(addresses, &header).await {
-        Ok(Some(logs)) => (logs, Proof::Root),
-        Ok(None) => match two_reads(provider, addresses, &header).await? {
-            Some(logs) => (logs, Proof::TwoReads),
-            None => return Err(torn(provider, header.at.number)),
-        },
-        Err(chain::Error::Missing { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Some(Batch {
-        to: header.at,
-        blocks: vec![block(&header, proof)],
-        logs: logs.into_iter().map(log).collect(),
-        proven: true,
-        history: false,
-    }))
 }
 
-/// The logs of a block if two readings give the same.
-async fn two_reads(
-    provider: &Provider,
-    addresses: &[Address],
-    header: &Header,
-) -> Result<Option<Vec<RawLog>>, Error> {
-    let first = provider.logs_of_block(addresses, header).await?;
-    let second = provider.logs_of_block(addresses, header).await?;
-    Ok((first == second).then_some(first))
+/// Adds the range that follows to a batch of history.
+pub(super) fn add(batch: &mut Batch, range: RangeRead) {
+    batch.to = range.last.at;
+    batch
+        .blocks
+        .extend(range.blocks.iter().map(|block| NewBlock {
+            at: block.at,
+            parent: block.parent,
+            made_at: block.timestamp,
+            proof: Proof::SingleRead,
+        }));
+    batch.logs.extend(range.logs.into_iter().map(log));
 }
 
 /// The provider's blocks at the heights of the window, highest first and only as deep as is needed to meet one of ours.
@@ -129,22 +97,6 @@ pub(super) async fn down_the_window(
         }
     }
     Ok(theirs)
-}
-
-fn torn(provider: &Provider, number: u64) -> Error {
-    Error::Torn {
-        provider: provider.name().to_owned(),
-        number,
-    }
-}
-
-fn block(header: &Header, proof: Proof) -> NewBlock {
-    NewBlock {
-        at: header.at,
-        parent: header.parent,
-        made_at: header.timestamp,
-        proof,
-    }
 }
 
 fn log(log: RawLog) -> NewLog {

@@ -5,6 +5,7 @@ use super::identity::{self, Opened};
 use super::plan::{self, Known};
 use super::read;
 use super::worker::Follower;
+use crate::chain::Provider;
 use crate::ids::{BlockRef, DeploymentId};
 use crate::ledger::cursors::Position;
 use crate::ledger::{self, blocks, cursors, deployments, logs};
@@ -14,13 +15,13 @@ impl Follower {
     /// Rolls back to the highest block that the provider has as well.
     pub(super) async fn find_fork(
         &mut self,
+        provider: &Provider,
         position: Position,
         known: Known,
     ) -> Result<Progress, Error> {
         // Another chain under the same id would look like a reorganisation too.
-        self.opened = None;
-        let opened = self.opened().await?;
-        let theirs = read::down_the_window(&self.provider, &known.window).await?;
+        let opened = self.compared_with(provider).await?;
+        let theirs = read::down_the_window(provider, &known.window).await?;
         if let Some(fork) = plan::fork(&known.window, &theirs) {
             if fork == known.recorded {
                 return Ok(Progress::More);
@@ -34,8 +35,8 @@ impl Follower {
             Some((ours, *theirs))
         });
         match by_irreversible {
-            Some((replaced, by)) => self.halt(position, replaced, by).await,
-            None => self.start_over(&opened, &position, &theirs).await,
+            Some((replaced, by)) => self.halt(provider, position, replaced, by).await,
+            None => self.start_over(provider, &opened, &position, &theirs).await,
         }
     }
 
@@ -43,6 +44,7 @@ impl Follower {
     /// other, unless something was owed already.
     async fn start_over(
         &mut self,
+        provider: &Provider,
         opened: &Opened,
         position: &Position,
         theirs: &[BlockRef],
@@ -50,7 +52,7 @@ impl Follower {
         let first = self.following.first_block();
         let Some(lowest) = theirs.last() else {
             return Err(Error::Torn {
-                provider: self.provider.name().to_owned(),
+                provider: provider.name().to_owned(),
                 number: first,
             });
         };
@@ -59,8 +61,8 @@ impl Follower {
             return Err(Error::StartReplaced { start: first });
         }
         drop(connection);
-        let before = identity::header(&self.provider, &self.following, first - 1).await?;
-        let start = identity::header(&self.provider, &self.following, first).await?;
+        let before = identity::header(provider, &self.following, first - 1).await?;
+        let start = identity::header(provider, &self.following, first).await?;
         if before.at.number > lowest.number || start.parent != before.at.hash {
             return Ok(Progress::Idle);
         }
@@ -109,16 +111,16 @@ impl Follower {
 
     pub(super) async fn halt(
         &mut self,
+        provider: &Provider,
         position: Position,
         replaced: BlockRef,
         by: BlockRef,
     ) -> Result<Progress, Error> {
-        self.opened = None;
-        let opened = self.opened().await?;
+        let opened = self.compared_with(provider).await?;
         let reason = format!(
             "block {replaced}, which may never go away, was replaced by {:#x} on provider {}",
             by.hash,
-            self.provider.name()
+            provider.name()
         );
         let mut connection = self.ledger.acquire().await?;
         if cursors::halt(&mut connection, opened.id, &position, &reason).await? {

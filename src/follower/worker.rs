@@ -1,24 +1,33 @@
 use super::error::Error;
-use super::following::{ActAt, Following, IrreversibleAt};
+use super::following::Following;
 use super::identity::{self, Opened};
+use super::looking::Rest;
 use super::plan::{self, Known, Seen, Step};
-use super::read;
-use crate::chain::{Header, Provider, Tag};
-use crate::ids::{BlockRef, DeploymentId};
-use crate::ledger::cursors::{Cursor, Horizons, Position};
+use super::stretch::Stretch;
+use super::window::Looked;
+use crate::chain::{self, Provider, Providers};
+use crate::ids::DeploymentId;
+use crate::ledger::cursors::{Cursor, Horizons};
 use crate::ledger::{self, Ledger, blocks, cursors, deployments};
 use crate::worker::{Progress, Worker};
 
-/// Follows one deployment on one provider. Any number may run at once: of two that move the cursor from the same place, one
+/// Follows one deployment on the providers of one chain. Any number may run at once: of two that move the cursor from the same place, one
 /// does, and the other looks again.
 #[derive(Debug)]
 pub struct Follower {
     pub(super) ledger: Ledger,
-    pub(super) provider: Provider,
+    pub(super) providers: Providers,
     pub(super) following: Following,
-    /// The deployment, as long as the provider has not failed since it was compared with the chain.
+    /// The deployment, once ledger and chain were compared. From then on every provider is compared with that chain.
     pub(super) opened: Option<Opened>,
-    width: u64,
+    /// Ranges under way.
+    pub(super) history: Option<Stretch>,
+    /// The provider of the last look.
+    pub(super) looked_with: Option<Provider>,
+    /// When the chain was last seen to have nothing more than the ledger.
+    pub(super) rest: Option<Rest>,
+    /// Whether a block may be parked that was read since.
+    pub(super) has_parked: bool,
 }
 
 impl Worker for Follower {
@@ -28,8 +37,11 @@ impl Worker for Follower {
     /// Takes one step: a range, a block, a rollback or a halt. Whatever it had read is read again if it is dropped.
     async fn tick(&mut self) -> Result<Progress, Error> {
         let progress = self.step().await;
-        if matches!(&progress, Err(Error::Chain(_))) {
-            // The next answer may come from another node: it has to show first that it is on the same chain.
+        if matches!(
+            &progress,
+            Err(Error::Chain(chain::Error::OtherChain { .. }))
+        ) {
+            // No provider is on our chain any more: compared with the ledger, it comes out what it is.
             self.opened = None;
         }
         progress
@@ -38,13 +50,16 @@ impl Worker for Follower {
 
 impl Follower {
     /// A follower that has asked nothing yet. Its first tick compares chain and ledger as [`super::open`] does.
-    pub fn new(ledger: Ledger, provider: Provider, following: Following) -> Self {
+    pub fn new(ledger: Ledger, providers: impl Into<Providers>, following: Following) -> Self {
         Self {
             ledger,
-            provider,
+            providers: providers.into(),
             following,
             opened: None,
-            width: plan::FIRST_WIDTH,
+            history: None,
+            looked_with: None,
+            rest: None,
+            has_parked: true,
         }
     }
 
@@ -56,7 +71,7 @@ impl Follower {
         Ok(self.opened().await?.id)
     }
 
-    /// The deployment, once it was opened and while the provider is believed to be on its chain.
+    /// The deployment, once it was opened and while a provider is believed to be on its chain.
     pub fn deployment(&self) -> Option<DeploymentId> {
         self.opened.map(|opened| opened.id)
     }
@@ -65,7 +80,15 @@ impl Follower {
         if let Some(opened) = self.opened {
             return Ok(opened);
         }
-        let opened = identity::compare(&self.ledger, &self.provider, &self.following).await?;
+        let opened = identity::compare_any(&self.ledger, &self.providers, &self.following).await?;
+        self.opened = Some(opened);
+        Ok(opened)
+    }
+
+    /// Compares a provider's chain with the ledger once more: another chain under the same id would look like a reorganisation.
+    pub(super) async fn compared_with(&mut self, provider: &Provider) -> Result<Opened, Error> {
+        self.opened = None;
+        let opened = identity::compare(&self.ledger, provider, &self.following).await?;
         self.opened = Some(opened);
         Ok(opened)
     }
@@ -82,31 +105,51 @@ impl Follower {
                 ours: self.following.filter_version,
             });
         }
-        let seen = self.look(&opened, &known).await?;
-        let step = plan::next(&known, &seen, self.width);
+        if let Some(progress) = self.go_on_in_history(&opened, &cursor, &known).await? {
+            return Ok(progress);
+        }
+        let Some(hint) = self.glimpse(&cursor).await? else {
+            return Ok(Progress::Idle);
+        };
+        let (look, provider) = self.look(&opened, &known, hint).await?;
+        let seen = self.seen(&provider, &opened, &known, &look).await?;
+        let step = plan::next(&known, &seen);
         tracing::trace!(deployment = opened.id.0, ?step, "next step decided");
         match step {
-            Step::Rest => self.rest(&opened, &cursor, &known, &seen).await,
-            Step::ReadRange { from, to } => {
-                self.read_range(&opened, cursor.position, known, seen, (from, to))
+            Step::Rest => {
+                self.rest(&provider, &opened, &cursor, (&known, &seen))
                     .await
             }
-            Step::ReadBlock { .. } => {
-                let recorded = known.recorded;
-                let read =
-                    read::window_block(&self.provider, &self.following.addresses, recorded).await?;
-                self.apply(&opened, cursor.position, known, &seen, read)
+            Step::ReadHistory { to } => {
+                self.begin_history(cursor.position, seen, to);
+                self.go_on_in_history(&opened, &cursor, &known)
+                    .await
+                    .map(|progress| progress.unwrap_or(Progress::Idle))
+            }
+            Step::ReadWindow { to } => {
+                let looked = Looked {
+                    provider,
+                    seen,
+                    ahead: look.ahead,
+                };
+                self.read_window(&opened, cursor.position, known, looked, to)
                     .await
             }
-            Step::FindFork => self.find_fork(cursor.position, known).await,
-            Step::Halt { replaced, by } => self.halt(cursor.position, replaced, by).await,
-            Step::Behind { irreversible } => Err(Error::Behind {
-                provider: self.provider.name().to_owned(),
-                head: seen.head.number,
-                irreversible,
-            }),
+            Step::FindFork => self.find_fork(&provider, cursor.position, known).await,
+            Step::Halt { replaced, by } => {
+                self.halt(&provider, cursor.position, replaced, by).await
+            }
+            Step::Behind { irreversible } => {
+                // Another one may know better.
+                provider.shun();
+                Err(Error::Behind {
+                    provider: provider.name().to_owned(),
+                    head: seen.head.number,
+                    irreversible,
+                })
+            }
             Step::Torn { number } => Err(Error::Torn {
-                provider: self.provider.name().to_owned(),
+                provider: provider.name().to_owned(),
                 number,
             }),
         }
@@ -133,57 +176,13 @@ impl Follower {
         Ok((cursor, known))
     }
 
-    async fn look(&self, opened: &Opened, known: &Known) -> Result<Seen, Error> {
-        let act_at = self.following.act_at;
-        let by_tag = opened.irreversible_at == IrreversibleAt::Finalized;
-        let finalized = by_tag || act_at == ActAt::Finalized;
-        let look = self
-            .provider
-            .look(known.recorded.number, finalized, act_at == ActAt::Safe)
-            .await?;
-        let finalized = look.finalized.and_then(Tag::block);
-        let irreversible = match opened.irreversible_at {
-            IrreversibleAt::Finalized => finalized,
-            IrreversibleAt::Depth(depth) => self.at_depth(depth, &look.head, known).await?,
-        };
-        let act = match act_at {
-            ActAt::Finalized => finalized,
-            ActAt::Safe => look.safe.and_then(Tag::block),
-            ActAt::Latest | ActAt::Depth(_) => None,
-        };
-        Ok(Seen {
-            head: look.head.at,
-            at_recorded: look.at.map(|header| header.at),
-            irreversible,
-            act,
-        })
-    }
-
-    /// The block so many below the head, if it lies above the irreversible one that is known. The genesis block counts as deep.
-    async fn at_depth(
-        &self,
-        depth: u64,
-        head: &Header,
-        known: &Known,
-    ) -> Result<Option<BlockRef>, Error> {
-        let number = head.at.number.saturating_sub(depth);
-        if known
-            .irreversible
-            .is_some_and(|block| number <= block.number)
-        {
-            return Ok(None);
-        }
-        let header = self.provider.header_at(number).await?;
-        Ok(header.map(|header| header.at))
-    }
-
     /// Nothing to read: writes down the horizons if they moved.
     async fn rest(
         &mut self,
+        provider: &Provider,
         opened: &Opened,
         cursor: &Cursor,
-        known: &Known,
-        seen: &Seen,
+        (known, seen): (&Known, &Seen),
     ) -> Result<Progress, Error> {
         let horizons = plan::horizons(known, seen, self.following.act_at);
         let stored = Horizons {
@@ -198,44 +197,16 @@ impl Follower {
             cursors::tell_recorded(&mut transaction, opened.id).await?;
             ledger::commit(transaction).await?;
         }
-        self.fix_start(opened, &horizons).await?;
-        Ok(Progress::Idle)
-    }
-
-    async fn read_range(
-        &mut self,
-        opened: &Opened,
-        position: Position,
-        known: Known,
-        seen: Seen,
-        (from, to): (u64, u64),
-    ) -> Result<Progress, Error> {
-        let horizons = plan::horizons(&known, &seen, self.following.act_at);
-        let Some(irreversible) = horizons.irreversible else {
-            return Ok(Progress::Idle);
-        };
-        let addresses = &self.following.addresses;
-        let read = read::range(&self.provider, addresses, known.recorded, to, irreversible).await;
-        let asked = to - from + 1;
-        let read = match read {
-            Ok(read) => read,
-            Err(Error::Chain(error)) if error.asks_for_less() => {
-                let Some(narrower) = plan::width_after_refusal(asked) else {
-                    return Err(error.into());
-                };
-                tracing::debug!(asked, narrower, %error, "a range of {asked} blocks was refused");
-                self.width = narrower;
-                return Ok(Progress::More);
-            }
-            Err(error) => return Err(error),
-        };
-        // A range cut short by the irreversible block says nothing about the width.
-        if let Some(batch) = &read
-            && asked == self.width
+        self.fix_start(provider, opened, &horizons).await?;
+        if seen.head.number < known.recorded.number
+            && self.providers.other_than(provider).await.is_some()
         {
-            self.width = plan::width_after(self.width, batch.logs.len());
+            // It lags behind what another has shown.
+            provider.shun();
+            return Ok(Progress::More);
         }
-        self.apply(opened, position, known, &seen, read).await
+        self.rested(seen.head, cursor.position);
+        Ok(Progress::Idle)
     }
 
     /// Where nothing was configured, work is owed from the first irreversible block on that is seen. Set before the cursor
@@ -260,7 +231,12 @@ impl Follower {
     }
 
     /// Once the start block is irreversible its hash is part of the deployment's identity.
-    async fn fix_start(&mut self, opened: &Opened, horizons: &Horizons) -> Result<(), Error> {
+    pub(super) async fn fix_start(
+        &mut self,
+        provider: &Provider,
+        opened: &Opened,
+        horizons: &Horizons,
+    ) -> Result<(), Error> {
         let first = self.following.first_block();
         let reached = horizons
             .irreversible
@@ -268,7 +244,7 @@ impl Follower {
         if opened.start_fixed || !reached {
             return Ok(());
         }
-        if let Some(start) = self.provider.header_at(first).await? {
+        if let Some(start) = provider.header_at(first).await? {
             let mut connection = self.ledger.acquire().await?;
             deployments::set_start_hash(&mut connection, opened.id, start.at.hash, true).await?;
             // Read anew: the row may hold the hash that another follower fixed.

@@ -42,8 +42,8 @@ impl Proof {
 pub struct NewBlock {
     /// Height and hash.
     pub at: BlockRef,
-    /// Hash of the block before.
-    pub parent: B256,
+    /// Hash of the block before; `None` for blocks of history whose logs told all that was needed.
+    pub parent: Option<B256>,
     /// When it was made, by its maker's clock.
     pub made_at: DateTime<Utc>,
     /// How its logs were proven.
@@ -78,7 +78,10 @@ pub async fn record(
     for block in blocks {
         numbers.push(bigint(TABLE, block.at.number)?);
     }
-    let parents: Vec<Vec<u8>> = blocks.iter().map(|block| block.parent.to_vec()).collect();
+    let parents: Vec<Option<Vec<u8>>> = blocks
+        .iter()
+        .map(|block| block.parent.map(|hash| hash.to_vec()))
+        .collect();
     let times: Vec<DateTime<Utc>> = blocks.iter().map(|block| block.made_at).collect();
     let proofs: Vec<String> = blocks
         .iter()
@@ -91,7 +94,7 @@ pub async fn record(
         deployment.0,
         &numbers,
         &hashes,
-        &parents,
+        &parents as &[Option<Vec<u8>>],
         &times,
         &proofs
     )

@@ -1,7 +1,9 @@
 //! What was read by calls and never changes: `facts`. Write-once. Written by: judge.
 
 use alloy::primitives::B256;
+use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use super::{Attempt, Error};
 use crate::ids::DeploymentId;
@@ -36,14 +38,17 @@ pub async fn list(
     deployment: DeploymentId,
     kind: FactKind,
     subjects: &[B256],
-) -> Result<Vec<(B256, serde_json::Value)>, Error> {
-    let subjects: Vec<Vec<u8>> = subjects.iter().map(|subject| subject.to_vec()).collect();
+) -> Result<Vec<(B256, Value)>, Error> {
+    if subjects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let subjects: Vec<&[u8]> = subjects.iter().map(|subject| subject.as_slice()).collect();
     let rows = sqlx::query!(
         r#"SELECT subject AS "subject: Vec<u8>", value FROM ledger.facts
            WHERE deployment_id = $1 AND kind = $2 AND subject = ANY($3::bytea[])"#,
         deployment.0,
         kind.as_str(),
-        &subjects
+        &subjects as &[&[u8]]
     )
     .fetch_all(connection)
     .await
@@ -57,29 +62,47 @@ pub async fn list(
         .collect()
 }
 
-/// Stores a fact that was read at an irreversible block. Known already: nothing.
+/// A fact that was read at an irreversible block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewFact {
+    /// What it is about.
+    pub about: (FactKind, B256),
+    /// What was answered.
+    pub value: Value,
+    /// The block at which it was read.
+    pub at_block: u64,
+}
+
+/// Stores facts. Known already: nothing.
 ///
 /// # Errors
 /// Database errors.
 pub async fn record(
     connection: &mut PgConnection,
     deployment: DeploymentId,
-    (kind, subject): (FactKind, B256),
-    value: &serde_json::Value,
-    at_block: u64,
+    facts: &[&NewFact],
 ) -> Result<(), Error> {
-    let at_block = i64::try_from(at_block).map_err(Error::unreadable("facts"))?;
+    if facts.is_empty() {
+        return Ok(());
+    }
+    let kinds: Vec<&str> = facts.iter().map(|fact| fact.about.0.as_str()).collect();
+    let subjects: Vec<&[u8]> = facts.iter().map(|fact| fact.about.1.as_slice()).collect();
+    let values: Vec<Json<&Value>> = facts.iter().map(|fact| Json(&fact.value)).collect();
+    let heights = facts
+        .iter()
+        .map(|fact| i64::try_from(fact.at_block).map_err(Error::unreadable("facts")))
+        .collect::<Result<Vec<_>, _>>()?;
     sqlx::query!(
-        "INSERT INTO ledger.facts (deployment_id, kind, subject, value, at_block) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT DO NOTHING",
+        "INSERT INTO ledger.facts (deployment_id, kind, subject, value, at_block)
+         SELECT $1, * FROM unnest($2::text[], $3::bytea[], $4::jsonb[], $5::bigint[]) ON CONFLICT DO NOTHING",
         deployment.0,
-        kind.as_str(),
-        subject.as_slice(),
-        value,
-        at_block
+        &kinds as &[&str],
+        &subjects as &[&[u8]],
+        &values as &[Json<&Value>],
+        &heights
     )
     .execute(connection)
     .await
-    .attempt("store a fact")?;
+    .attempt("store facts")?;
     Ok(())
 }

@@ -48,7 +48,7 @@ pub async fn list_due(
         .collect()
 }
 
-/// Replaces what is queued for an agreement that was just judged.
+/// Replaces what is queued for agreements that were just judged: each with when it is to be judged again and why, or with nothing.
 ///
 /// Call it only under the judged cursor's lock: a rollback's entry that came after the judge looked would be lost otherwise.
 ///
@@ -57,45 +57,47 @@ pub async fn list_due(
 pub async fn replace(
     connection: &mut PgConnection,
     deployment: DeploymentId,
-    agreement: AgreementId,
-    due: Option<(Due, &'static str)>,
+    judged: &[(AgreementId, Option<(Due, &'static str)>)],
 ) -> Result<(), Error> {
-    let Some((due, cause)) = due else {
-        return remove(connection, deployment, agreement).await;
-    };
-    let (seconds, block) = match due {
-        Due::After(delay) => (delay.as_secs_f64(), None),
-        Due::Block(number) => (0.0, Some(i64::try_from(number).unwrap_or(i64::MAX))),
-    };
+    let agreements: Vec<&[u8]> = judged.iter().map(|(id, _)| id.0.as_slice()).collect();
+    sqlx::query!(
+        "DELETE FROM ledger.judge_queue WHERE deployment_id = $1 AND agreement_id = ANY($2::bytea[])",
+        deployment.0,
+        &agreements as &[&[u8]]
+    )
+    .execute(&mut *connection)
+    .await
+    .attempt("take agreements off the judge's queue")?;
+    let again = judged.iter().filter_map(|(id, due)| Some((id, (*due)?)));
+    let mut agreements = Vec::new();
+    let (mut delays, mut blocks, mut causes) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, (due, cause)) in again {
+        let (seconds, block) = match due {
+            Due::After(delay) => (delay.as_secs_f64(), None),
+            Due::Block(number) => (0.0, Some(i64::try_from(number).unwrap_or(i64::MAX))),
+        };
+        agreements.push(id.0.as_slice());
+        delays.push(seconds);
+        blocks.push(block);
+        causes.push(cause);
+    }
+    if agreements.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
         "INSERT INTO ledger.judge_queue (deployment_id, agreement_id, due_at, due_block, cause)
-         VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3), $4, $5)
+         SELECT $1, agreement, clock_timestamp() + make_interval(secs => delay), block, cause
+         FROM unnest($2::bytea[], $3::float8[], $4::bigint[], $5::text[]) AS given (agreement, delay, block, cause)
          ON CONFLICT (deployment_id, agreement_id) DO UPDATE
          SET due_at = excluded.due_at, due_block = excluded.due_block, cause = excluded.cause",
         deployment.0,
-        agreement.0.as_slice(),
-        seconds,
-        block,
-        cause
+        &agreements as &[&[u8]],
+        &delays,
+        &blocks as &[Option<i64>],
+        &causes as &[&str]
     )
     .execute(connection)
     .await
-    .attempt("queue an agreement to be judged again")?;
-    Ok(())
-}
-
-async fn remove(
-    connection: &mut PgConnection,
-    deployment: DeploymentId,
-    agreement: AgreementId,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "DELETE FROM ledger.judge_queue WHERE deployment_id = $1 AND agreement_id = $2",
-        deployment.0,
-        agreement.0.as_slice()
-    )
-    .execute(connection)
-    .await
-    .attempt("take an agreement off the judge's queue")?;
+    .attempt("queue agreements to be judged again")?;
     Ok(())
 }

@@ -119,7 +119,8 @@ pub async fn list_recorded(
     rows.into_iter().map(Row::read).collect()
 }
 
-/// Canonical logs about a subject up to a block, in order. `kind` is a word of `log_subjects`.
+/// Canonical logs about any of the subjects up to a block, in order, each with the subject that it is about. `kind` is a word of
+/// `log_subjects`.
 ///
 /// # Errors
 /// Database errors, and [`Error::Unreadable`].
@@ -129,25 +130,42 @@ pub async fn list_about(
     kind: &'static str,
     subjects: &[B256],
     up_to: u64,
-) -> Result<Vec<Logged>, Error> {
-    let subjects: Vec<Vec<u8>> = subjects.iter().map(|subject| subject.to_vec()).collect();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT DISTINCT l.id, l.block_number, l.block_hash AS "block_hash: Vec<u8>", l.log_index,
+) -> Result<Vec<(B256, Logged)>, Error> {
+    let subjects: Vec<&[u8]> = subjects.iter().map(|subject| subject.as_slice()).collect();
+    // The subjects drive the plan: each is looked up by its hash, however many logs there are.
+    let rows = sqlx::query!(
+        r#"SELECT s.subject AS "subject: Vec<u8>", l.id, l.block_number, l.block_hash AS "block_hash: Vec<u8>", l.log_index,
                   l.transaction_hash AS "transaction_hash: Vec<u8>", l.transaction_index, l.address AS "address: Vec<u8>",
                   l.topics, l.data
-           FROM ledger.log_subjects s JOIN ledger.logs l ON l.id = s.log_id
-           WHERE s.deployment_id = $1 AND s.kind = $2 AND s.subject = ANY($3::bytea[]) AND l.canonical AND l.block_number <= $4
+           FROM (SELECT DISTINCT unnest($3::bytea[])) AS wanted (subject)
+           JOIN ledger.log_subjects s ON s.subject = wanted.subject AND s.deployment_id = $1 AND s.kind = $2
+           JOIN ledger.logs l ON l.id = s.log_id
+           WHERE l.canonical AND l.block_number <= $4
            ORDER BY l.block_number, l.log_index"#,
         deployment.0,
         kind,
-        &subjects,
+        &subjects as &[&[u8]],
         signed(up_to)?
     )
     .fetch_all(connection)
     .await
-    .attempt("read the logs about a subject")?;
-    rows.into_iter().map(Row::read).collect()
+    .attempt("read the logs about subjects")?;
+    rows.into_iter()
+        .map(|row| {
+            let logged = Row {
+                id: row.id,
+                block_number: row.block_number,
+                block_hash: row.block_hash,
+                log_index: row.log_index,
+                transaction_hash: row.transaction_hash,
+                transaction_index: row.transaction_index,
+                address: row.address,
+                topics: row.topics,
+                data: row.data,
+            };
+            Ok((hash(&row.subject)?, logged.read()?))
+        })
+        .collect()
 }
 
 struct Row {

@@ -8,10 +8,10 @@
 //! - `column.rs`, `copy.rs`: between columns and types; COPY's binary format;
 //! - `error.rs`: the room's error and what each database error means;
 //! - `listen.rs`: hints that rows have changed;
-//! - `status.rs`: the only way to move a job: state and transition in one step;
+//! - `status.rs`: the only way to move a job: state and transition in one step; `openings.rs`: the same for new jobs, in sets;
 //! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
-//! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `verdicts.rs`,
-//!   `policies.rs`, `documents.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
+//! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `standings.rs`,
+//!   `verdicts.rs`, `policies.rs`, `documents.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
 //! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table;
 //! - `database.rs`: whole databases, for the demo;
 //! - `schema.rs`, `roles/`: migrating, comparing versions, the three logins and their rights;
@@ -19,7 +19,8 @@
 //!
 //! Invariants:
 //! - the deployment's id leads every key;
-//! - a job's status changes only through [`status::advance`], which appends the hash-chained transition in the same transaction;
+//! - a job's status begins with [`openings::record`] and changes only through [`status::advance`]: both append the hash-chained
+//!   transition in the same transaction;
 //! - cursors move only by compare-and-set;
 //! - statements are checked against the schema at compile time, from the committed offline data or a live database.
 //!
@@ -43,6 +44,7 @@ pub mod judging;
 pub mod leases;
 pub mod listen;
 pub mod logs;
+pub mod openings;
 pub mod parked;
 pub mod policies;
 pub mod reader;
@@ -50,6 +52,7 @@ pub mod results;
 pub mod roles;
 pub mod schema;
 pub mod specs;
+pub mod standings;
 pub mod status;
 pub mod subjects;
 pub mod upkeep;

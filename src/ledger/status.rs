@@ -1,6 +1,7 @@
 //! Moving a job: `job_state` and `transitions`, always together.
 
 use alloy::primitives::B256;
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::{Attempt, Error, Transaction};
@@ -95,17 +96,21 @@ pub async fn advance(
     Ok(true)
 }
 
-/// Writes the first transition of a job whose state was just inserted.
-///
-/// # Errors
-/// Database errors.
-pub async fn begin(
-    transaction: &mut Transaction,
-    job: JobId,
-    worker: &'static str,
-) -> Result<(), Error> {
-    let mut locked = lock(transaction, job).await?;
-    append(transaction, &mut locked, worker).await
+/// The database's time, in whole microseconds.
+pub(super) async fn now(connection: &mut PgConnection) -> Result<DateTime<Utc>, Error> {
+    sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "at!""#)
+        .fetch_one(connection)
+        .await
+        .attempt("ask the database for the time")
+}
+
+/// Tells whoever listens that jobs have moved. Heard when the transaction commits.
+pub(super) async fn tell(connection: &mut PgConnection, what: &str) -> Result<(), Error> {
+    sqlx::query!("SELECT pg_notify('tidewatch_transitions', $1)", what)
+        .execute(connection)
+        .await
+        .attempt("tell of a transition")?;
+    Ok(())
 }
 
 async fn append(
@@ -115,10 +120,7 @@ async fn append(
 ) -> Result<(), Error> {
     let status = locked.status;
     let number = locked.last_transition + 1;
-    let at = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "at!""#)
-        .fetch_one(&mut *connection)
-        .await
-        .attempt("ask the database for the time")?;
+    let at = now(connection).await?;
     let transition = Transition {
         job: locked.name.clone(),
         number: u32::try_from(number).map_err(Error::unreadable("job_state"))?,
@@ -175,13 +177,7 @@ async fn append(
     .execute(&mut *connection)
     .await
     .attempt("move a job")?;
-    sqlx::query!(
-        "SELECT pg_notify('tidewatch_transitions', $1)",
-        locked.job.to_string()
-    )
-    .execute(&mut *connection)
-    .await
-    .attempt("tell of a transition")?;
+    tell(connection, &locked.job.to_string()).await?;
     locked.last_transition = number;
     locked.last_hash = hash;
     Ok(())

@@ -2,10 +2,12 @@
 //! Written by: judge.
 
 use alloy::primitives::B256;
+use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use super::{Attempt, Error};
-use crate::ids::DeploymentId;
+use crate::ids::{AgreementId, DeploymentId};
 use crate::keeper::{Described, Subject};
 
 /// Version of the decoder that wrote a row of `decoded_logs`.
@@ -36,27 +38,29 @@ pub async fn record(
     deployment: DeploymentId,
     subjects: &[(i64, Subject)],
 ) -> Result<(), Error> {
-    let logs: Vec<i64> = subjects.iter().map(|(log, _)| *log).collect();
-    let kinds: Vec<String> = subjects
-        .iter()
-        .map(|(_, subject)| parts(subject).0.to_owned())
-        .collect();
-    let keys: Vec<Vec<u8>> = subjects
-        .iter()
-        .map(|(_, subject)| parts(subject).1.to_vec())
-        .collect();
-    sqlx::query!(
-        "INSERT INTO ledger.log_subjects (deployment_id, kind, subject, log_id)
-         SELECT $1, kind, subject, log_id FROM unnest($2::text[], $3::bytea[], $4::bigint[]) AS given (kind, subject, log_id)
-         ON CONFLICT DO NOTHING",
-        deployment.0,
-        &kinds,
-        &keys,
-        &logs
-    )
-    .execute(connection)
-    .await
-    .attempt("record what logs are about")?;
+    for kind in [AGREEMENT, CONDITION, DID] {
+        let (logs, keys): (Vec<i64>, Vec<&[u8]>) = subjects
+            .iter()
+            .map(|(log, subject)| (log, parts(subject)))
+            .filter(|(_, (its, _))| *its == kind)
+            .map(|(log, (_, key))| (log, key.as_slice()))
+            .unzip();
+        if logs.is_empty() {
+            continue;
+        }
+        sqlx::query!(
+            "INSERT INTO ledger.log_subjects (deployment_id, kind, subject, log_id)
+             SELECT $1, $2, subject, log_id FROM unnest($3::bytea[], $4::bigint[]) AS given (subject, log_id)
+             ON CONFLICT DO NOTHING",
+            deployment.0,
+            kind,
+            &keys as &[&[u8]],
+            &logs
+        )
+        .execute(&mut *connection)
+        .await
+        .attempt("record what logs are about")?;
+    }
     Ok(())
 }
 
@@ -69,17 +73,14 @@ pub async fn describe(
     described: &[(i64, Described)],
 ) -> Result<(), Error> {
     let logs: Vec<i64> = described.iter().map(|(log, _)| *log).collect();
-    let contracts: Vec<String> = described
+    let contracts: Vec<&str> = described.iter().map(|(_, said)| said.contract).collect();
+    let names: Vec<&str> = described
         .iter()
-        .map(|(_, said)| said.contract.to_owned())
+        .map(|(_, said)| said.name.as_str())
         .collect();
-    let names: Vec<String> = described
+    let arguments: Vec<Json<&Value>> = described
         .iter()
-        .map(|(_, said)| said.name.clone())
-        .collect();
-    let arguments: Vec<serde_json::Value> = described
-        .iter()
-        .map(|(_, said)| said.arguments.clone())
+        .map(|(_, said)| Json(&said.arguments))
         .collect();
     sqlx::query!(
         "INSERT INTO ledger.decoded_logs (log_id, decoder, contract, name, arguments)
@@ -90,9 +91,9 @@ pub async fn describe(
          WHERE decoded_logs.decoder < excluded.decoder",
         DECODER,
         &logs,
-        &contracts,
-        &names,
-        &arguments
+        &contracts as &[&str],
+        &names as &[&str],
+        &arguments as &[Json<&Value>]
     )
     .execute(connection)
     .await
@@ -100,8 +101,9 @@ pub async fn describe(
     Ok(())
 }
 
-/// Gives condition logs the agreements that other logs of the same condition are known to be about, and answers those agreements:
-/// an abort names only the condition. Rows are written in order, so that two judges do not wait for each other in a circle.
+/// Gives condition logs the agreements that other logs of the same condition are known to be about, and answers those agreements,
+/// each with the log: an abort names only the condition. Rows are written in order, so that two judges do not wait for each other
+/// in a circle.
 ///
 /// # Errors
 /// Database errors.
@@ -109,8 +111,9 @@ pub async fn link_conditions(
     connection: &mut PgConnection,
     deployment: DeploymentId,
     logs: &[i64],
-) -> Result<Vec<B256>, Error> {
-    let linked = sqlx::query_scalar!(
+) -> Result<Vec<(AgreementId, i64)>, Error> {
+    // Each join is by what the one before it found: a log's conditions, a condition's logs, their agreements.
+    let linked = sqlx::query!(
         r#"WITH found AS (
                SELECT DISTINCT a.subject AS agreement, c.log_id
                FROM ledger.log_subjects c
@@ -119,9 +122,12 @@ pub async fn link_conditions(
                WHERE c.deployment_id = $1 AND c.kind = 'condition' AND c.log_id = ANY($2)
            ), written AS (
                INSERT INTO ledger.log_subjects (deployment_id, kind, subject, log_id)
-               SELECT $1, 'agreement', agreement, log_id FROM found ORDER BY log_id, agreement ON CONFLICT DO NOTHING
+               SELECT $1, 'agreement', agreement, log_id FROM found f
+               WHERE NOT EXISTS (SELECT 1 FROM ledger.log_subjects k
+                                 WHERE k.log_id = f.log_id AND k.kind = 'agreement' AND k.subject = f.agreement)
+               ORDER BY log_id, agreement ON CONFLICT DO NOTHING
            )
-           SELECT DISTINCT agreement AS "agreement!: Vec<u8>" FROM found"#,
+           SELECT agreement AS "agreement!: Vec<u8>", log_id FROM found"#,
         deployment.0,
         logs
     )
@@ -130,8 +136,10 @@ pub async fn link_conditions(
     .attempt("link conditions to their agreements")?;
     linked
         .iter()
-        .map(|agreement| {
-            B256::try_from(agreement.as_slice()).map_err(Error::unreadable("log_subjects"))
+        .map(|row| {
+            let agreement = B256::try_from(row.agreement.as_slice())
+                .map_err(Error::unreadable("log_subjects"))?;
+            Ok((AgreementId(agreement), row.log_id))
         })
         .collect()
 }

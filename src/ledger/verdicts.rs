@@ -1,7 +1,11 @@
 //! Verdicts and the logs they rest on: `verdicts`, `job_evidence`. Append-only. Written by: judge, resolver.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::B256;
+use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use super::{Attempt, Error};
 use crate::ids::{BlockRef, JobId};
@@ -18,7 +22,7 @@ pub struct Row {
     /// Why, where there is something nameable.
     pub reason: Option<String>,
     /// Array of {rule, answer, detail, evidence}.
-    pub rules: serde_json::Value,
+    pub rules: Value,
 }
 
 /// The judge's own last verdict on a job.
@@ -29,15 +33,40 @@ pub async fn find_last_judged(
     connection: &mut PgConnection,
     job: JobId,
 ) -> Result<Option<Row>, Error> {
-    sqlx::query_as!(
-        Row,
-        r#"SELECT verdict, reason, rules FROM ledger.verdicts
-           WHERE job_id = $1 AND NOT rules @> '[{"rule": "workflow"}]'::jsonb ORDER BY number DESC LIMIT 1"#,
-        job.0
+    let last = list_last_judged(connection, &[job]).await?;
+    Ok(last.into_values().next())
+}
+
+/// The judge's own last verdict on each of the jobs that have one.
+///
+/// # Errors
+/// Database errors.
+pub async fn list_last_judged(
+    connection: &mut PgConnection,
+    jobs: &[JobId],
+) -> Result<BTreeMap<JobId, Row>, Error> {
+    if jobs.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let wanted: Vec<i64> = jobs.iter().map(|job| job.0).collect();
+    let rows = sqlx::query!(
+        r#"SELECT DISTINCT ON (v.job_id) v.job_id, v.verdict, v.reason, v.rules
+           FROM unnest($1::bigint[]) AS wanted (job_id) JOIN ledger.verdicts v ON v.job_id = wanted.job_id
+           WHERE NOT v.rules @> '[{"rule": "workflow"}]'::jsonb ORDER BY v.job_id, v.number DESC"#,
+        &wanted
     )
-    .fetch_optional(connection)
+    .fetch_all(connection)
     .await
-    .attempt("read a job's last verdict")
+    .attempt("read the last verdicts on jobs")?;
+    let last = rows.into_iter().map(|row| {
+        let verdict = Row {
+            verdict: row.verdict,
+            reason: row.reason,
+            rules: row.rules,
+        };
+        (JobId(row.job_id), verdict)
+    });
+    Ok(last.collect())
 }
 
 /// On what a verdict was reached.
@@ -57,7 +86,7 @@ pub async fn append(
     connection: &mut PgConnection,
     job: JobId,
     (verdict, reason): (&'static str, Option<Reason>),
-    rules: &serde_json::Value,
+    rules: &Value,
     basis: &Basis,
 ) -> Result<(), Error> {
     let judged = i64::try_from(basis.judged.number).map_err(Error::unreadable("verdicts"))?;
@@ -79,24 +108,83 @@ pub async fn append(
     Ok(())
 }
 
-/// Records that a job's verdict rests on a log, in that role. Known already: nothing.
+/// A job's first verdict.
+#[derive(Clone, Debug)]
+pub struct NewVerdict {
+    /// The job.
+    pub job: JobId,
+    /// The word, as [`Row::verdict`] has it.
+    pub verdict: &'static str,
+    /// Why, where there is something nameable.
+    pub reason: Option<Reason>,
+    /// Array of {rule, answer, detail, evidence}.
+    pub rules: Value,
+}
+
+/// Appends the first verdicts of new jobs, all reached on the same basis.
+///
+/// # Errors
+/// Database errors.
+pub async fn append_first(
+    connection: &mut PgConnection,
+    verdicts: &[NewVerdict],
+    basis: &Basis,
+) -> Result<(), Error> {
+    if verdicts.is_empty() {
+        return Ok(());
+    }
+    let judged = i64::try_from(basis.judged.number).map_err(Error::unreadable("verdicts"))?;
+    let jobs: Vec<i64> = verdicts.iter().map(|verdict| verdict.job.0).collect();
+    let words: Vec<&str> = verdicts.iter().map(|verdict| verdict.verdict).collect();
+    let reasons: Vec<Option<&str>> = verdicts
+        .iter()
+        .map(|verdict| verdict.reason.map(Reason::as_str))
+        .collect();
+    let rules: Vec<Json<&Value>> = verdicts
+        .iter()
+        .map(|verdict| Json(&verdict.rules))
+        .collect();
+    sqlx::query!(
+        "INSERT INTO ledger.verdicts (job_id, number, admitted, verdict, reason, rules, policy_sha256, judged_number, judged_hash)
+         SELECT job_id, 1, verdict = 'admitted', verdict, reason, rules, $5, $6, $7
+         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::jsonb[]) AS given (job_id, verdict, reason, rules)",
+        &jobs,
+        &words as &[&str],
+        &reasons as &[Option<&str>],
+        &rules as &[Json<&Value>],
+        basis.policy.as_ref().map(|policy| &policy[..]),
+        judged,
+        basis.judged.hash.as_slice()
+    )
+    .execute(connection)
+    .await
+    .attempt("append the first verdicts on jobs")?;
+    Ok(())
+}
+
+/// Records which logs the verdicts of jobs rest on, each in a role. Known already: nothing.
 ///
 /// # Errors
 /// Database errors.
 pub async fn record_evidence(
     connection: &mut PgConnection,
-    job: JobId,
-    role: &'static str,
-    log: i64,
+    evidence: &[(JobId, &'static str, i64)],
 ) -> Result<(), Error> {
+    if evidence.is_empty() {
+        return Ok(());
+    }
+    let jobs: Vec<i64> = evidence.iter().map(|(job, _, _)| job.0).collect();
+    let roles: Vec<&str> = evidence.iter().map(|(_, role, _)| *role).collect();
+    let logs: Vec<i64> = evidence.iter().map(|(_, _, log)| *log).collect();
     sqlx::query!(
-        "INSERT INTO ledger.job_evidence (job_id, role, log_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        job.0,
-        role,
-        log
+        "INSERT INTO ledger.job_evidence (job_id, role, log_id) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
+         ON CONFLICT DO NOTHING",
+        &jobs,
+        &roles as &[&str],
+        &logs
     )
     .execute(connection)
     .await
-    .attempt("record the evidence of a verdict")?;
+    .attempt("record the evidence of verdicts")?;
     Ok(())
 }

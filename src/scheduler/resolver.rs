@@ -65,7 +65,7 @@ impl Resolver {
         let naming =
             judging::list_about(connection, id, subjects::AGREEMENT, &agreement, up_to).await?;
         let mut dids = vec![job.agreement.0];
-        dids.extend(naming.iter().filter_map(|logged| {
+        dids.extend(naming.iter().filter_map(|(_, logged)| {
             match keeper::decode(&self.deployment, &logged.log) {
                 Ok(Some(KeeperEvent::DidRegistered { did, .. })) => Some(did.0),
                 _ => None,
@@ -74,7 +74,7 @@ impl Resolver {
         let logs = judging::list_about(connection, id, subjects::DID, &dids, up_to).await?;
         Ok(logs
             .iter()
-            .filter_map(|logged| {
+            .filter_map(|(_, logged)| {
                 let event = keeper::decode(&self.deployment, &logged.log).ok()??;
                 Some(Recorded {
                     log: logged.id,
@@ -136,7 +136,7 @@ async fn freeze(
     };
     specs::freeze(transaction, job.job, &spec).await?;
     if let Some(log) = frozen.registration {
-        verdicts::record_evidence(transaction, job.job, "workflow", log).await?;
+        verdicts::record_evidence(transaction, &[(job.job, "workflow", log)]).await?;
     }
     move_to(transaction, job, |attempt| {
         Status::of_phase(Phase::Queued, attempt)
@@ -155,7 +155,7 @@ async fn refuse(
         _ => (Outcome::Refused, "refused"),
     };
     if let Some(log) = refusal.registration {
-        verdicts::record_evidence(transaction, job.job, "workflow", log).await?;
+        verdicts::record_evidence(transaction, &[(job.job, "workflow", log)]).await?;
     }
     let mut locked = status::lock(transaction, job.job).await?;
     let answer = RuleAnswer {

@@ -9,7 +9,7 @@ pub struct ServiceOptions {
     #[arg(long, default_value = "all")]
     pub role: String,
 
-    /// HTTP endpoints of the chain's nodes, comma separated
+    /// Endpoints of the chain's nodes (http, https, ws, wss), comma separated
     #[arg(long, env = "TIDEWATCH_RPC_URLS", hide_env_values = true)]
     pub rpc_urls: Option<String>,
 

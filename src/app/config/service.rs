@@ -227,23 +227,17 @@ fn read_chain(
     if rpc_urls.is_empty() {
         faults.add(
             "TIDEWATCH_RPC_URLS",
-            "is required: one HTTP endpoint of a node of the chain",
+            "is required: endpoints of nodes of the chain, separated by commas",
         );
     }
     for url in &rpc_urls {
         match Url::parse(url.expose()) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => {}
+            Ok(url) if matches!(url.scheme(), "http" | "https" | "ws" | "wss") => {}
             _ => faults.add(
                 "TIDEWATCH_RPC_URLS",
-                "holds something that is not an http:// or https:// URL",
+                "holds something that is not an http://, https://, ws:// or wss:// URL",
             ),
         }
-    }
-    if rpc_urls.len() > 1 {
-        faults.add(
-            "TIDEWATCH_RPC_URLS",
-            "holds several endpoints; this version follows one",
-        );
     }
     if options
         .quorum

@@ -1,19 +1,16 @@
 use std::collections::BTreeSet;
 
-use alloy::primitives::{Address, B256};
-use serde::de::DeserializeOwned;
+use alloy::primitives::{B256, U256};
 
 use super::Judge;
+use super::gathering::Matter;
 use crate::admission::{
     AgreementFact, ConditionFact, Decision, Facts, Horizon, Missing, Offer, Question, Recorded,
     Verdict, judge,
 };
 use crate::ids::{AgreementId, ConditionId, Did};
 use crate::keeper::{self, ContractCalls, KeeperEvent};
-use crate::ledger::facts::FactKind;
-use crate::ledger::{self, Connection};
-use crate::ledger::{facts, judging, subjects};
-use crate::scheduler::Error;
+use crate::ledger::facts::{FactKind, NewFact};
 use crate::worker::Chain;
 use crate::workflows::Catalog;
 
@@ -24,15 +21,7 @@ pub(super) struct Hearing {
     /// Each canonical compute event with its verdict.
     pub(super) verdicts: Vec<(Recorded, Verdict)>,
     /// What was read and holds for ever.
-    pub(super) learned: Vec<Learned>,
-}
-
-/// A fact to be stored.
-#[derive(Debug)]
-pub(super) struct Learned {
-    pub(super) about: (FactKind, B256),
-    pub(super) value: serde_json::Value,
-    pub(super) at_block: u64,
+    pub(super) learned: Vec<NewFact>,
 }
 
 /// The facts of a hearing, stored and new ones.
@@ -40,7 +29,7 @@ pub(super) struct Learned {
 struct Known {
     facts: Facts,
     asked: BTreeSet<Missing>,
-    learned: Vec<Learned>,
+    learned: Vec<NewFact>,
 }
 
 impl<C: ContractCalls> Judge<C> {
@@ -48,29 +37,37 @@ impl<C: ContractCalls> Judge<C> {
     /// Whatever cannot be had now leaves the verdict undecided.
     pub(super) async fn hear(
         &self,
-        agreement: AgreementId,
+        matter: Matter,
         horizon: Horizon,
         catalog: &Catalog,
-    ) -> Result<Hearing, Error> {
-        let (events, triggers, mut known) = self.gather(agreement, horizon).await?;
+    ) -> Hearing {
+        let Matter {
+            agreement,
+            triggers,
+            events,
+            facts,
+        } = matter;
+        let mut known = Known {
+            facts,
+            ..Known::default()
+        };
         let verdicts = loop {
             let verdicts: Vec<_> = triggers
                 .iter()
                 .map(|trigger| {
-                    let question = Question {
+                    judge(&Question {
                         keeper: &self.deployment,
                         trigger,
                         events: &events,
                         facts: &known.facts,
                         offer: &offer(catalog, trigger),
                         horizon,
-                    };
-                    (trigger.clone(), judge(&question))
+                    })
                 })
                 .collect();
             let missing: Vec<_> = verdicts
                 .iter()
-                .flat_map(|(_, verdict)| match &verdict.decision {
+                .flat_map(|verdict| match &verdict.decision {
                     Decision::Undecided { missing } => missing.as_slice(),
                     _ => &[],
                 })
@@ -84,71 +81,11 @@ impl<C: ContractCalls> Judge<C> {
                 self.ask(missing, horizon, &mut known).await;
             }
         };
-        Ok(Hearing {
+        Hearing {
             agreement,
-            verdicts,
+            verdicts: triggers.into_iter().zip(verdicts).collect(),
             learned: known.learned,
-        })
-    }
-
-    async fn gather(
-        &self,
-        agreement: AgreementId,
-        horizon: Horizon,
-    ) -> Result<(Vec<Recorded>, Vec<Recorded>, Known), Error> {
-        let mut connection = self.ledger.acquire().await?;
-        let about = async |connection: &mut Connection, kind, subjects: &[B256]| {
-            let id = self.deployment_id;
-            judging::list_about(connection, id, kind, subjects, horizon.judged).await
-        };
-        let logs = about(&mut connection, subjects::AGREEMENT, &[agreement.0]).await?;
-        let (mut events, _) = self.decode(&logs);
-        let triggers: Vec<_> = events
-            .iter()
-            .filter(|recorded| {
-                matches!(recorded.event, KeeperEvent::ComputeFulfilled { agreement: named, .. } if named == agreement)
-            })
-            .cloned()
-            .collect();
-        let dids: BTreeSet<B256> = triggers.iter().filter_map(did).map(|did| did.0).collect();
-        let dids: Vec<B256> = dids.into_iter().collect();
-        let logs = about(&mut connection, subjects::DID, &dids).await?;
-        events.extend(self.decode(&logs).0);
-
-        let conditions: Vec<B256> = events.iter().filter_map(condition).collect();
-        let mut known = Known::default();
-        let facts = &mut known.facts;
-        facts.agreements.extend(
-            self.stored(&mut connection, FactKind::Agreement, &[agreement.0])
-                .await?
-                .map(|(id, fact): (_, AgreementFact)| (AgreementId(id), Some(fact))),
-        );
-        facts.conditions.extend(
-            self.stored(&mut connection, FactKind::Condition, &conditions)
-                .await?
-                .map(|(id, fact): (_, ConditionFact)| (ConditionId(id), fact)),
-        );
-        facts.owners.extend(
-            self.stored(&mut connection, FactKind::DidOwner, &dids)
-                .await?
-                .map(|(id, owner): (_, Address)| (Did(id), owner)),
-        );
-        Ok((events, triggers, known))
-    }
-
-    async fn stored<T: DeserializeOwned>(
-        &self,
-        connection: &mut Connection,
-        kind: FactKind,
-        subjects: &[B256],
-    ) -> Result<impl Iterator<Item = (B256, T)> + use<T, C>, Error> {
-        let rows = facts::list(connection, self.deployment_id, kind, subjects).await?;
-        let read: Vec<_> = rows
-            .into_iter()
-            .map(|(subject, value)| Ok((subject, serde_json::from_value(value)?)))
-            .collect::<Result<_, serde_json::Error>>()
-            .map_err(ledger::Error::unreadable("facts"))?;
-        Ok(read.into_iter())
+        }
     }
 
     /// Asks the node for one thing. No transaction is open. A failure is told to operators and otherwise the same as not knowing.
@@ -233,7 +170,7 @@ impl<C: ContractCalls> Judge<C> {
         };
         let facts = keeper::Facts::new(&self.calls, &self.deployment.contracts);
         if let Some(owner) = facts.did_owner(did, Some(irreversible)).await? {
-            let block = alloy::primitives::U256::from(irreversible);
+            let block = U256::from(irreversible);
             known.learn((FactKind::DidOwner, did.0), &owner, block, horizon);
             known.facts.owners.insert(did, owner);
         }
@@ -247,15 +184,15 @@ impl Known {
         &mut self,
         about: (FactKind, B256),
         fact: &T,
-        fixed_at: alloy::primitives::U256,
+        fixed_at: U256,
         horizon: Horizon,
     ) {
         let irreversible = horizon.irreversible.unwrap_or_default();
-        if fixed_at > alloy::primitives::U256::from(irreversible) {
+        if fixed_at > U256::from(irreversible) {
             return;
         }
         if let Ok(value) = serde_json::to_value(fact) {
-            self.learned.push(Learned {
+            self.learned.push(NewFact {
                 about,
                 value,
                 at_block: irreversible,
@@ -267,14 +204,6 @@ impl Known {
 fn did(trigger: &Recorded) -> Option<Did> {
     match trigger.event {
         KeeperEvent::ComputeFulfilled { did, .. } => Some(did),
-        _ => None,
-    }
-}
-
-fn condition(recorded: &Recorded) -> Option<B256> {
-    match recorded.event {
-        KeeperEvent::ConditionCreated { condition, .. }
-        | KeeperEvent::ComputeFulfilled { condition, .. } => Some(condition.0),
         _ => None,
     }
 }

@@ -2,8 +2,13 @@
 //! ledger.
 //!
 //! A tick takes a bounded number of recorded logs in (`intake.rs`), looks at every agreement that they or the queue name
-//! (`hearing.rs`: its events, the facts, the verdicts), and writes all of it in one transaction that begins by moving the judged
-//! cursor by compare-and-set (`ruling.rs`). Calls to the node are made while no transaction is open.
+//! (`gathering.rs`: events and facts; `hearing.rs`: the verdicts), and writes all of it in one transaction that begins by moving
+//! the judged cursor by compare-and-set (`writing.rs`: what is new;
+//! `moving.rs`: what is there; `ruling.rs`: what follows for a job). Calls to the node are made while no transaction is open.
+//!
+//! Everything is read and written in sets, a statement per tick and not per agreement: history comes at tens of thousands of
+//! events a second, and what is judged at the head is a set of one. Only jobs that exist and move are handled one by one, under
+//! their lock.
 //!
 //! Judging is level-triggered: a verdict is made anew from all events whenever one of them appears, is orphaned, or something
 //! that was awaited is due. So a tick that was cut off anywhere, or done by two judges at once, is healed by the next one: the
@@ -11,28 +16,33 @@
 //!
 //! A job that was handed to an engine is never moved here, whatever became of its events; it is anchored and marked only.
 
+mod gathering;
 mod hearing;
 mod intake;
+mod moving;
 mod ruling;
+mod writing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use tokio::sync::watch;
 
+use self::intake::Intake;
 use super::Error;
 use crate::admission::Horizon;
 use crate::ids::{AgreementId, BlockRef, DeploymentId};
 use crate::keeper::{ContractCalls, Deployment};
 use crate::ledger::judging::{self, Horizons, Logged};
-use crate::ledger::{self, Ledger, jobs, judge_queue, policies};
+use crate::ledger::{self, Ledger, judge_queue, policies, standings};
 use crate::worker::{Progress, Worker};
 use crate::workflows::Catalog;
 
-/// Most logs that a tick takes in, but for a block that holds more.
-const BATCH: i64 = 1000;
+/// Most logs that a tick takes in, but for a block that holds more: enough that a tick's statements cost little per log, and few
+/// enough that what is judged of them at once (some 10 KiB per job) stays small beside the rest of the process.
+const BATCH: i64 = 2000;
 
 /// Most queued agreements of a tick.
 const QUEUE_BATCH: i64 = 100;
@@ -131,14 +141,18 @@ impl<C: ContractCalls> Judge<C> {
     async fn agreements(
         &self,
         docket: &Docket,
-        touched: intake::Touched,
+        intake: &Intake,
     ) -> Result<BTreeSet<AgreementId>, Error> {
         let mut agreements: BTreeSet<_> = docket.due.iter().copied().collect();
         let mut connection = self.ledger.acquire().await?;
-        let others: Vec<_> = touched.agreements.into_iter().collect();
-        let known = jobs::list_with_jobs(&mut connection, self.deployment_id, &others).await?;
+        // Those with a compute event are looked at in any case.
+        agreements.extend(&intake.fulfilled);
+        let others: Vec<_> = intake
+            .agreements()
+            .filter(|agreement| !agreements.contains(agreement))
+            .collect();
+        let known = standings::list_with_jobs(&mut connection, self.deployment_id, &others).await?;
         agreements.extend(known);
-        agreements.extend(touched.fulfilled);
         Ok(agreements)
     }
 }
@@ -175,14 +189,15 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
         if docket.to == docket.seen.judged && docket.due.is_empty() {
             return Ok(Progress::Idle);
         }
-        let touched = self.take_in(&docket.logs).await?;
-        let agreements = self.agreements(&docket, touched).await?;
+        let intake = self.take_in(&docket.logs).await?;
+        let agreements = self.agreements(&docket, &intake).await?;
+        let matters = self.gather(agreements, &intake, &docket).await?;
         let (this, horizon, by) = (&*self, docket.horizon(), &catalog);
-        let hearings: Vec<_> = stream::iter(agreements)
-            .map(|agreement| this.hear(agreement, horizon, by))
+        let hearings: Vec<_> = stream::iter(matters)
+            .map(|matter| this.hear(matter, horizon, by))
             .buffered(SIDE_BY_SIDE)
-            .try_collect()
-            .await?;
+            .collect()
+            .await;
 
         let mut transaction = self.ledger.begin().await?;
         if !judging::advance(
@@ -199,10 +214,8 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
         if !hearings.is_empty() {
             policies::record(&mut transaction, catalog.sha256, &catalog.bytes).await?;
         }
-        for hearing in &hearings {
-            self.rule(&mut transaction, &docket, &catalog, hearing)
-                .await?;
-        }
+        self.rule(&mut transaction, &docket, &catalog, &hearings)
+            .await?;
         ledger::commit(transaction).await?;
         Ok(Progress::More)
     }

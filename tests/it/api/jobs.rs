@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use tidewatch::ids::JobId;
 use tidewatch::jobs::{Outcome, Phase, Reason, Status};
+use tidewatch::ledger::schema::RELEASE;
 use tidewatch::ledger::{commit, status};
 
 use super::database::{Database, execute};
@@ -250,10 +251,11 @@ async fn transitions_can_be_checked_by_anybody() {
     let job = rows::job(&mut connection, 1).await;
     let ledger = service.database.ledger();
     let mut transaction = ledger.begin().await.unwrap();
-    status::begin(&mut transaction, job, "judge").await.unwrap();
     let mut locked = status::lock(&mut transaction, job).await.unwrap();
     let lost = Status::finished(Outcome::Lost, Some(Reason::WorkflowMissing), 1);
-    for next in [Status::of_phase(Phase::Running, 1), lost] {
+    let [configuring, running] =
+        [Phase::Configuring, Phase::Running].map(|phase| Status::of_phase(phase, 1));
+    for next in [configuring, running, lost] {
         status::advance(&mut transaction, &mut locked, next, "observer")
             .await
             .unwrap();
@@ -298,7 +300,7 @@ async fn progress_health_and_an_orderly_end() {
     let (service, mut connection) = Service::start().await;
     let mut sync = service.json("/v1/sync").await;
     assert_eq!(sync["versions"]["tidewatch"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(sync["versions"]["release"], 1);
+    assert_eq!(sync["versions"]["release"], RELEASE);
     assert!(sync["versions"]["schema"].is_i64());
     sync.as_object_mut().unwrap().remove("versions");
     assert_eq!(

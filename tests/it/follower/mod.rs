@@ -1,15 +1,19 @@
 //! The follower on a real chain and a real Postgres.
 
+mod choosing;
+mod limits;
+mod misbehaving;
 mod providers;
 mod recording;
 mod refusals;
 mod reorganisations;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes};
 use serde_json::{Value, json};
-use tidewatch::chain::Provider;
+use tidewatch::chain::Providers;
 use tidewatch::fault::Fault;
 use tidewatch::follower::{ActAt, Error, Follower, Following, IrreversibleAt};
 use tidewatch::ids::DeploymentId;
@@ -45,7 +49,7 @@ struct Row {
 
 /// A chain with the echoing contract, and a ledger.
 struct Bench {
-    node: Node,
+    node: Arc<Node>,
     database: Database,
     contract: Address,
     account: Value,
@@ -63,10 +67,20 @@ impl Bench {
         let receipt = send(&node, &deploy).await;
         let contract = serde_json::from_value(receipt["contractAddress"].clone()).unwrap();
         Self {
-            node,
+            node: Arc::new(node),
             database,
             contract,
             account,
+        }
+    }
+
+    /// The same chain with an empty ledger.
+    async fn with_another_ledger(&self) -> Self {
+        Self {
+            node: Arc::clone(&self.node),
+            database: Database::create().await,
+            contract: self.contract,
+            account: self.account.clone(),
         }
     }
 
@@ -84,8 +98,8 @@ impl Bench {
         }
     }
 
-    fn provider(&self) -> Provider {
-        Provider::new(self.node.url().as_str()).unwrap()
+    fn provider(&self) -> Providers {
+        Providers::new([self.node.url().as_str()]).unwrap()
     }
 
     fn follower(&self, following: &Following) -> Follower {

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tidewatch::chain::Provider;
+use tidewatch::chain::Providers;
 use tidewatch::follower::{Follower, Following};
 use tidewatch::worker::{self, Pace, Wake};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +23,7 @@ async fn without_the_node_the_follower_stands_still_and_goes_on_when_it_is_back(
     let bench = Bench::start().await;
     bench.echo(0..10).await;
     let gate = Gate::before(bench.node.url().clone()).await;
-    let provider = Provider::new(&gate.url).unwrap();
+    let provider = Providers::new([gate.url.as_str()]).unwrap();
     let follower = Follower::new(bench.database.ledger.clone(), provider, bench.following());
     let stop = CancellationToken::new();
     let pace = Pace {
@@ -61,7 +61,8 @@ async fn a_provider_of_few_abilities_is_followed_by_depth_narrow_ranges_and_two_
     bench.echo(0..20).await;
     bench.node.mine(70).await;
     bench.echo(20..25).await;
-    let provider = Provider::new(&old_and_small(bench.node.url().clone()).await).unwrap();
+    let provider =
+        Providers::new([old_and_small(bench.node.url().clone()).await.as_str()]).unwrap();
     let following = Following {
         irreversible_at: None,
         ..bench.following()

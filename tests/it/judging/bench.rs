@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
-use tidewatch::chain::Provider;
+use tidewatch::chain::Providers;
 use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt};
 use tidewatch::ids::{AgreementId, DeploymentId, Did};
 use tidewatch::keeper::ContractCalls;
@@ -79,7 +79,7 @@ impl Bench {
             act_from_block: Some(rules.act_from),
             filter_version: 1,
         };
-        let provider = Provider::new(chain.node.url().as_str()).unwrap();
+        let provider = Providers::new([chain.node.url().as_str()]).unwrap();
         let mut follower = Follower::new(ledger.clone(), provider, following);
         let id = follower.open().await.unwrap();
         Self {
@@ -110,8 +110,8 @@ impl Bench {
         self.catalog.send_replace(Arc::new(catalog));
     }
 
-    pub(crate) fn judge(&self) -> Judge<Provider> {
-        self.judge_asking(Provider::new(self.chain.node.url().as_str()).unwrap())
+    pub(crate) fn judge(&self) -> Judge<Providers> {
+        self.judge_asking(Providers::new([self.chain.node.url().as_str()]).unwrap())
     }
 
     pub(crate) fn judge_asking<C: ContractCalls>(&self, calls: C) -> Judge<C> {

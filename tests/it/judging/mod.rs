@@ -5,7 +5,7 @@ pub(crate) mod bench;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy::primitives::{Address, Bytes};
-use tidewatch::chain::Provider;
+use tidewatch::chain::Providers;
 use tidewatch::follower::ActAt;
 use tidewatch::ids::JobName;
 use tidewatch::keeper::ContractCalls;
@@ -262,7 +262,7 @@ async fn judging_everything_again_from_the_start_changes_nothing() {
 }
 
 /// A node that answers calls only when it is told to.
-struct Moody(Provider, &'static AtomicBool);
+struct Moody(Providers, &'static AtomicBool);
 
 #[derive(Debug, thiserror::Error)]
 #[error("not now")]
@@ -290,7 +290,7 @@ async fn what_cannot_be_read_is_undecided_and_asked_for_again() {
     let purchase = bench.chain.order(did);
     bench.chain.buy(&purchase).await;
     bench.follow().await;
-    let provider = Provider::new(bench.chain.node.url().as_str()).unwrap();
+    let provider = Providers::new([bench.chain.node.url().as_str()]).unwrap();
     let mut judge = bench.judge_asking(Moody(provider, &ANSWERS));
     for _ in 0..3 {
         judge.tick().await.unwrap();

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256, keccak256};
 use sqlx::PgPool;
-use tidewatch::ids::{AgreementId, DeploymentId, Did, JobId, JobName};
-use tidewatch::jobs::{Status, Transition};
+use tidewatch::ids::{AgreementId, BlockRef, DeploymentId, Did, JobId, JobName};
+use tidewatch::jobs::{Phase, Status, Transition};
+use tidewatch::ledger::jobs::{Anchor, Terms};
+use tidewatch::ledger::openings::{self, Opening};
 use tidewatch::ledger::{self, Ledger, status};
 use tidewatch::worker::Worker;
 use tidewatch::workflows::{AlgorithmSpec, JobSpec, Release, ReleaseRule, Resources};
@@ -113,27 +115,27 @@ impl Bench {
         .fetch_one(&self.pool)
         .await
         .unwrap();
-        sqlx::query(
-            "INSERT INTO ledger.job_state (job_id, deployment_id, phase, block_number, block_hash, log_id, block_canonical)
-             VALUES ($1, $2, 'queued', $3, $4, $5, true)",
-        )
-        .bind(id)
-        .bind(self.deployment.0)
-        .bind(number)
-        .bind(key.as_slice())
-        .bind(log)
-        .execute(&self.pool)
-        .await
-        .unwrap();
+        let job = Job {
+            id: JobId(id),
+            name,
+        };
+        let block = BlockRef {
+            number: u64::try_from(number).unwrap(),
+            hash: key,
+        };
+        let opening = Opening {
+            job: job.id,
+            name: job.name.clone(),
+            status: Status::of_phase(Phase::Queued, 0),
+            anchor: Anchor { log, block },
+            terms: Terms::default(),
+        };
         let mut transaction = self.ledger.begin().await.unwrap();
-        status::begin(&mut transaction, JobId(id), "judge")
+        openings::record(&mut transaction, self.deployment, &[opening], "judge")
             .await
             .unwrap();
         ledger::commit(transaction).await.unwrap();
-        Job {
-            id: JobId(id),
-            name,
-        }
+        job
     }
 
     /// A statement about one job, as an operator or another worker would make it.
