@@ -21,8 +21,12 @@ impl Follower {
     ) -> Result<Progress, Error> {
         // Another chain under the same id would look like a reorganisation too.
         let opened = self.compared_with(provider).await?;
-        let theirs = read::down_the_window(provider, &known.window).await?;
-        if let Some(fork) = plan::fork(&known.window, &theirs) {
+        // Below the block before the start nothing is ours, though the irreversible block may be known there: a fork that deep is
+        // a new beginning, not a place to go back to.
+        let mut window = known.window;
+        let window = window.split_off(&(self.following.first_block() - 1));
+        let theirs = read::down_the_window(provider, &window).await?;
+        if let Some(fork) = plan::fork(&window, &theirs) {
             if fork == known.recorded {
                 return Ok(Progress::More);
             }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::postgres::PgPool;
-use tidewatch::chain::Provider;
+use tidewatch::chain::{Provider, Providers};
 use tidewatch::fault::Fault;
 use tidewatch::follower::{ActAt, Error, Following, IrreversibleAt};
 use tidewatch::ids::DeploymentId;
@@ -22,8 +22,9 @@ use crate::support::dies_after;
 /// How long the follower may take to come to rest once the lies have stopped, by the world's clock.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// An answer that comes later than anybody waits for.
-const LATE: Duration = Duration::from_secs(60);
+/// How long an answer is waited for, and how late one is that comes too late, by the same clock.
+const PATIENT: Duration = Duration::from_secs(15);
+const LATE: Duration = Duration::from_secs(20);
 
 /// Most HTTP requests of one tick, whatever is answered to them.
 const REQUESTS_PER_TICK: u64 = 60;
@@ -61,8 +62,8 @@ impl Play {
         for place in 0..count {
             nodes.push(Node::start(&world, seed, (place, count), LATE, trouble).await);
         }
-        let url = |node: &Node| Provider::new(&node.url).unwrap();
-        let providers = nodes.iter().map(url).collect();
+        let provider = |node: &Node| Provider::with_timeout(&node.url, PATIENT).unwrap();
+        let providers = nodes.iter().map(provider).collect();
         let following = following(&world.lock().unwrap(), &mut dice);
         let replicas = (0..dice.one_of(&[1, 2])).map(|_| None).collect();
         let database = Database::create().await;
@@ -214,8 +215,8 @@ impl Play {
     /// A replica that runs, started if it does not.
     async fn replica(&mut self, place: usize) -> &mut Replica {
         if self.replicas[place].is_none() {
-            let provider = self.providers[self.dice.place(self.providers.len())].clone();
-            let started = Replica::start(&self.door, provider, self.following.clone());
+            let providers = Providers::from(self.providers.clone());
+            let started = Replica::start(&self.door, providers, self.following.clone());
             self.replicas[place] = Some(started.await);
         }
         self.replicas[place].as_mut().unwrap()

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
-use tidewatch::chain::Provider;
+use tidewatch::chain::Providers;
 use tidewatch::follower::{Follower, Following};
 use tidewatch::ledger::Ledger;
 
@@ -14,10 +14,10 @@ pub(super) struct Replica {
 
 impl Replica {
     /// A process that has just begun.
-    pub(super) async fn start(door: &Door, provider: Provider, following: Following) -> Self {
+    pub(super) async fn start(door: &Door, providers: Providers, following: Following) -> Self {
         let ledger = Ledger::over(door.sessions().await);
         Self {
-            follower: Follower::new(ledger, provider, following),
+            follower: Follower::new(ledger, providers, following),
         }
     }
 }
