@@ -10,11 +10,12 @@ const here = dirname(fileURLToPath(import.meta.url));
 // Every event of a contract is kept; of its functions, those named here.
 // Overloaded functions are named with their types.
 const contracts = {
-  ConditionStoreManager: ["initialize", "delegateCreateRole", "getCondition"],
+  ConditionStoreManager: ["initialize", "delegateCreateRole", "getCondition", "getConditionListSize"],
   AgreementStoreManager: [
     "initialize(address,address,address,address)",
     "createAgreement(bytes32,bytes32,bytes32,bytes32[],uint256[],uint256[],address[])",
     "getAgreement",
+    "getAgreementListSize",
   ],
   TemplateStoreManager: [
     "initialize", "registerTemplateActorType", "proposeTemplate(bytes32,address[],bytes32[],string)", "approveTemplate",
@@ -22,7 +23,7 @@ const contracts = {
   ],
   DIDRegistry: [
     "initialize", "registerAttribute", "addDIDProvider", "removeDIDProvider", "transferDIDOwnership", "getDIDOwner",
-    "isDIDProvider",
+    "isDIDProvider", "getDIDRegistrySize",
   ],
   OceanToken: ["initialize(address,address)", "addMinter", "mint", "approve", "balanceOf"],
   Dispenser: ["initialize(address,address)", "requestTokens"],

@@ -16,7 +16,7 @@
 //!
 //! | module | kind | knows | refuses to know |
 //! |---|---|---|---|
-//! | [`ids`], [`clock`], [`fault`], [`worker`] | leaves | newtypes; time; what an error means; the supervised loop | everything else |
+//! | [`ids`], [`clock`], [`fault`], [`meters`], [`worker`] | leaves | newtypes; time; what an error means; what is measured; the supervised loop | everything else |
 //! | [`jobs`], [`admission`], [`workflows`] | domain, pure | phases and legal moves; the verdict; document, catalog and policy → specification or refusal | any I/O |
 //! | [`chain`] | adapter | blocks, headers, raw logs, providers | agreements |
 //! | [`keeper`] | adapter | ABIs, decoding, ids, facts, deploying the contracts | Postgres, Kubernetes |
@@ -46,6 +46,7 @@ pub mod ids;
 pub mod jobs;
 pub mod keeper;
 pub mod ledger;
+pub mod meters;
 pub mod operator;
 pub mod scheduler;
 pub mod stages;

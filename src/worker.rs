@@ -3,18 +3,20 @@
 //! A worker is a function `tick`, called again and again. It takes no input but what it reads from its ports, so the
 //! path after a crash, on a second replica, or after a lost notification is the only path there is. A tick ends with
 //! [`Progress`]: `More` calls it again at once, `Idle` waits for a wake-up or the worker's interval. A transient error
-//! waits with growing delay; a fatal one ends the worker, and with it the process. Each error is logged once, here.
+//! waits with growing delay; a fatal one ends the worker, and with it the process. Each error is logged once, here, however often it
+//! comes again in a row.
 
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::Fault;
+use crate::meters::{self, Tick};
 
 /// What a tick says of the work that is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,9 +114,13 @@ pub async fn run<W: Worker>(
     wake: Wake,
     stop: CancellationToken,
 ) -> Result<(), Ended> {
-    let (mut failures, mut retries) = (0, pace.retries());
+    let (mut failures, mut retries, mut told) = (0, pace.retries(), String::new());
+    meters::expect_worker(W::NAME);
     while !stop.is_cancelled() {
-        let wait = match worker.tick().await {
+        let began = Instant::now();
+        let ticked = worker.tick().await;
+        meters::ticked(W::NAME, ending(&ticked), began.elapsed());
+        let wait = match ticked {
             Ok(Progress::More) => {
                 if recovered::<W>(&mut failures) {
                     retries = pace.retries();
@@ -136,13 +142,7 @@ pub async fn run<W: Worker>(
             Err(error) => {
                 failures += 1;
                 let wait = retries.next().unwrap_or(pace.longest_retry);
-                tracing::warn!(
-                    worker = W::NAME,
-                    failures,
-                    retry_ms = wait.as_millis(),
-                    error = %Chain(&error),
-                    "{} stands still and will try again", W::NAME
-                );
+                tell::<W>(Chain(&error).to_string(), &mut told, failures, wait);
                 wait
             }
         };
@@ -153,6 +153,38 @@ pub async fn run<W: Worker>(
         }
     }
     Ok(())
+}
+
+fn ending<E: TickError>(ticked: &Result<Progress, E>) -> Tick {
+    match ticked {
+        Ok(Progress::Idle) => Tick::Idle,
+        Ok(Progress::More) => Tick::More,
+        Err(error) if error.fault() == Fault::Fatal => Tick::Ended,
+        Err(_) => Tick::Failed,
+    }
+}
+
+/// Tells of a failure once: the same again in a row is for whoever looks closer.
+fn tell<W: Worker>(error: String, told: &mut String, failures: u32, wait: Duration) {
+    let (worker, retry_ms) = (W::NAME, wait.as_millis());
+    if failures > 1 && error == *told {
+        tracing::debug!(
+            worker,
+            failures,
+            retry_ms,
+            error,
+            "{worker} still stands still"
+        );
+    } else {
+        tracing::warn!(
+            worker,
+            failures,
+            retry_ms,
+            error,
+            "{worker} stands still and will try again"
+        );
+    }
+    *told = error;
 }
 
 /// Ends a row of failures; answers whether there was one.

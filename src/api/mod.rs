@@ -5,7 +5,7 @@
 //!
 //! Layout: `routes/` has one file per route; `router.rs` lists them; `job.rs` is the JSON form of a job; `problem.rs` the form of
 //! every error; `parameters.rs` reads query strings; `operator_token.rs` decides who is an operator; `request_id.rs` names
-//! requests; `notation.rs` says how times, hashes and addresses are written.
+//! requests; `measure.rs` times them; `notation.rs` says how times, hashes and addresses are written.
 //!
 //! Invariants:
 //! - every answer that is not a success is `application/problem+json` with a stable `code`, unknown paths and methods included;
@@ -16,6 +16,7 @@
 //! - log bytes are streamed piece by piece without holding a database connection for a slow reader.
 
 mod job;
+mod measure;
 mod notation;
 mod operator_token;
 mod parameters;

@@ -3,7 +3,7 @@ use axum::middleware::from_fn;
 use axum::routing::get;
 
 use super::problem::Problem;
-use super::{Shared, request_id, routes};
+use super::{Shared, measure, request_id, routes};
 
 /// Every route of the API.
 pub(super) fn router(shared: Shared) -> Router {
@@ -18,6 +18,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .merge(routes::legacy::router())
         .fallback(|| async { Problem::unknown_path() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(from_fn(measure::measure))
         .layer(from_fn(request_id::name_request))
         .with_state(shared)
 }

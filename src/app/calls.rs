@@ -2,19 +2,25 @@
 
 use alloy::primitives::{Address, Bytes};
 
-use crate::chain::{self, BlockId, Providers};
+use crate::chain::{self, BlockId, Provider, Providers};
 use crate::keeper::ContractCalls;
 
 impl ContractCalls for Providers {
     type Error = chain::Error;
 
     async fn call(&self, to: Address, data: Bytes, at: Option<u64>) -> Result<Bytes, chain::Error> {
-        Self::call(
-            self,
-            to,
-            data,
-            at.map_or_else(BlockId::latest, BlockId::number),
-        )
-        .await
+        Self::call(self, to, data, block(at)).await
     }
+}
+
+impl ContractCalls for Provider {
+    type Error = chain::Error;
+
+    async fn call(&self, to: Address, data: Bytes, at: Option<u64>) -> Result<Bytes, chain::Error> {
+        Self::call(self, to, data, block(at)).await
+    }
+}
+
+fn block(at: Option<u64>) -> BlockId {
+    at.map_or_else(BlockId::latest, BlockId::number)
 }

@@ -21,6 +21,20 @@ pub(super) enum Command {
     Run(Box<ServiceOptions>),
     /// Bring the database to this version
     Migrate(MigrateOptions),
+    /// How far everything is, and what needs an operator
+    Status(StatusOptions),
+    /// Ask every part, and say what is wrong and how to mend it
+    Check(Box<ServiceOptions>),
+    /// Commands for the follower
+    #[command(subcommand)]
+    Follower(FollowerCommand),
+    /// What could not be handled, and does not hold up the rest
+    #[command(subcommand)]
+    Parked(ParkedCommand),
+    /// Start no more jobs; those that run go on
+    Pause(ActOptions),
+    /// Start jobs again
+    Resume(ActOptions),
     /// Commands about the keeper contracts
     #[command(subcommand)]
     Keeper(KeeperCommand),
@@ -52,6 +66,76 @@ pub(super) struct MigrateOptions {
     /// File with the password that the role tidewatch_writer (the workers' login) gets
     #[arg(long)]
     pub(super) writer_password_file: Option<PathBuf>,
+}
+
+/// Which deployment a command is about.
+#[derive(Args, Debug)]
+pub(super) struct Subject {
+    /// File with the keeper's deployment; needed where the database holds several
+    #[arg(long, env = "TIDEWATCH_KEEPER")]
+    pub(super) keeper: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct StatusOptions {
+    #[command(flatten)]
+    pub(super) subject: Subject,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What every command that changes something takes.
+#[derive(Args, Debug)]
+pub(super) struct ActOptions {
+    #[command(flatten)]
+    pub(super) subject: Subject,
+    /// Why; recorded with the action
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FollowerCommand {
+    /// Read history again, compare it with the ledger, mend what is wrong
+    Resync(ResyncOptions),
+    /// Go on after an irreversible block was replaced: what the chain no longer has is rolled back
+    ReleaseHalt(ActOptions),
+    /// Judge again after followed contracts were given code that the deployment file does not list
+    ReleaseUpgrades(ActOptions),
+    /// Take for granted that what the contracts count beyond the ledger was made before the start block
+    AcceptCounters(ActOptions),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ResyncOptions {
+    #[command(flatten)]
+    pub(super) act: ActOptions,
+    /// First block that is read again
+    #[arg(long)]
+    pub(super) from: u64,
+    /// Endpoints of the chain's nodes, comma separated
+    #[arg(long, env = "TIDEWATCH_RPC_URLS", hide_env_values = true)]
+    pub(super) rpc_urls: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ParkedCommand {
+    /// What is parked, and why
+    List(StatusOptions),
+    /// Try something again
+    Replay(ReplayOptions),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ReplayOptions {
+    /// Its number in the list
+    pub(super) id: i64,
+    #[command(flatten)]
+    pub(super) act: ActOptions,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,7 @@
 //! Layout:
 //! - `cli.rs`: the command line; `commands/`: one file per command, each a short wiring list;
 //! - `config/`: flags, environment and `.env` → a checked configuration;
-//! - `lifecycle.rs`: starting and ending the workers of one process; `telemetry.rs`: logging;
+//! - `lifecycle.rs`: starting and ending the workers of one process; `telemetry/`: log and metrics;
 //! - `service.rs`: which workers a role means, and who wakes whom;
 //! - `calls.rs`: the port through which facts are read from the chain;
 //! - `catalog.rs`: the publisher's file, read again when it changes;
@@ -69,6 +69,12 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Run(options) => commands::run::run(&options, &environment).await,
         Command::Migrate(options) => commands::migrate::run(&options, &environment).await,
         Command::Demo(options) => demo::run(&options, &environment).await,
+        Command::Status(options) => commands::status::run(&options, &environment).await,
+        Command::Check(options) => commands::check::run(&options, &environment).await,
+        Command::Follower(command) => commands::follower::run(&command, &environment).await,
+        Command::Parked(command) => commands::parked::run(&command, &environment).await,
+        Command::Pause(options) => commands::pause::run("pause", &options, &environment).await,
+        Command::Resume(options) => commands::pause::run("resume", &options, &environment).await,
         Command::Keeper(KeeperCommand::Deploy(options)) => {
             commands::keeper_deploy::run(&options, &environment).await
         }

@@ -12,10 +12,11 @@ use tokio::sync::watch;
 use super::catalog;
 use super::config::{ApiConfig, ChainConfig, EngineConfig, Role, Secret, ServiceConfig};
 use super::lifecycle::Supervisor;
+use super::telemetry::{Metrics, Source};
 use crate::api;
 use crate::chain::Providers;
 use crate::cluster::{self, KubernetesEngine};
-use crate::follower::{self, Follower, Following};
+use crate::follower::{self, ActAt, Follower, Following, Verifier};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
 use crate::ledger::schema::schema_version;
@@ -35,12 +36,19 @@ const SOON: Pace = Pace::every(Duration::from_millis(500));
 /// The same for what nobody waits for.
 const LATER: Pace = Pace::every(Duration::from_secs(5));
 
+/// The verifier's: what it cannot verify now (a pruned node, a hole that nobody fills) does not change by the second.
+const VERIFYING: Pace = Pace {
+    longest_retry: Duration::from_secs(60),
+    ..SOON
+};
+
 /// Grows when a release follows more contracts than the one before, so that an older program cannot move the cursor any more.
 const FILTER_VERSION: i32 = 1;
 
 /// Hints between workers. Those of other processes come through the database.
 #[derive(Clone, Debug, Default)]
 struct Wakes {
+    verifier: Wake,
     judge: Wake,
     resolver: Wake,
     dispatcher: Wake,
@@ -52,7 +60,7 @@ impl Wakes {
     fn on_hint(&self, channel: &str) {
         let woken = match channel {
             // the dispatcher too: a block that became deep enough lets jobs start
-            listen::RECORDED => vec![&self.judge, &self.dispatcher],
+            listen::RECORDED => vec![&self.verifier, &self.judge, &self.dispatcher],
             listen::TRANSITIONS => vec![
                 &self.resolver,
                 &self.dispatcher,
@@ -70,16 +78,20 @@ impl Wakes {
 /// # Errors
 /// One sentence: what could not be reached, or does not fit.
 pub(super) async fn start(config: ServiceConfig) -> anyhow::Result<Supervisor> {
+    // before any worker, so that nothing is counted into the void
+    let metrics = Metrics::start()?;
     let mut service = Service {
         catalog: catalog::open(config.catalog.as_deref())?,
         engine: connect_engine(config.engine.as_ref()).await?,
         config,
         wakes: Wakes::default(),
         supervisor: Supervisor::default(),
+        measured: None,
     };
     service.start_operator();
     service.start_ledger_roles().await?;
     service.start_api().await?;
+    service.serve_metrics(metrics).await?;
     let catalog = service.catalog.follow(service.supervisor.stop());
     service.supervisor.spawn(catalog);
     Ok(service.supervisor)
@@ -91,6 +103,8 @@ struct Service {
     engine: Option<KubernetesEngine>,
     wakes: Wakes,
     supervisor: Supervisor,
+    /// Where metrics read the ledger: the workers' login where there is one.
+    measured: Option<Source>,
 }
 
 impl Service {
@@ -114,6 +128,8 @@ impl Service {
             .await
             .with_context(|| format!("TIDEWATCH_API_LISTEN: could not listen on {listen}"))?;
         tracing::info!(address = %listener.local_addr()?, "the API listens");
+        self.measured
+            .get_or_insert_with(|| Source::Reader(reader.clone()));
         let settings = api::Settings {
             operator_token_file: operator_token_file.clone(),
             followed: None,
@@ -152,6 +168,7 @@ impl Service {
         let ledger = open_ledger(url).await?;
         let keeper = read_deployment(self.config.keeper.as_deref())?;
         let deployment = self.start_chain_roles(&ledger, &keeper).await?;
+        self.measured = Some(Source::Workers(ledger.clone(), deployment));
         if self.has(Role::Resolver) {
             let resolver = Resolver::new(
                 ledger.clone(),
@@ -182,6 +199,15 @@ impl Service {
         follower::check_contracts(&providers, &following).await?;
         let deployment = follower::open(ledger, &providers, &following).await?;
         if self.has(Role::Follower) {
+            let verifier = Verifier::new(
+                ledger.clone(),
+                providers.list().to_vec(),
+                following.clone(),
+                deployment,
+                Some(keeper.clone()),
+            );
+            self.supervisor
+                .spawn_worker(verifier, VERIFYING, self.wakes.verifier.clone());
             let follower = Follower::new(ledger.clone(), providers.clone(), following);
             let wake = Wake::default();
             self.supervisor.spawn_worker(follower, SOON, wake.clone());
@@ -245,6 +271,13 @@ impl Service {
         });
     }
 
+    async fn serve_metrics(&mut self, metrics: Metrics) -> anyhow::Result<()> {
+        let (listen, stop) = (self.config.metrics_listen, self.supervisor.stop());
+        let serving = metrics.serve(listen, self.measured.take(), stop).await?;
+        self.supervisor.spawn(serving);
+        Ok(())
+    }
+
     async fn pass_hints_on(&mut self, ledger: &Ledger) -> anyhow::Result<()> {
         let hints = listen::listen(ledger).await?;
         let (wakes, stop) = (self.wakes.clone(), self.supervisor.stop());
@@ -262,7 +295,8 @@ impl Service {
     }
 }
 
-async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
+/// Opens the writer's database, if its schema is one that this program can work with.
+pub(super) async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
     let ledger = Ledger::connect(url.expose(), CONNECTIONS).await?;
     let version = schema_version(&mut *ledger.acquire().await?).await?;
     ensure!(version.is_compatible(), "{version}");
@@ -270,7 +304,10 @@ async fn open_ledger(url: &Secret) -> anyhow::Result<Ledger> {
 }
 
 /// The newest deployment of these contracts: what roles without a node work on.
-async fn find_deployment(ledger: &Ledger, keeper: &Deployment) -> anyhow::Result<DeploymentId> {
+pub(super) async fn find_deployment(
+    ledger: &Ledger,
+    keeper: &Deployment,
+) -> anyhow::Result<DeploymentId> {
     let connection = &mut ledger.acquire().await?;
     let known =
         deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
@@ -281,7 +318,8 @@ async fn find_deployment(ledger: &Ledger, keeper: &Deployment) -> anyhow::Result
     Ok(newest.id)
 }
 
-fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
+/// Reads the deployment file.
+pub(super) fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
     let path = path.context("TIDEWATCH_KEEPER is required")?;
     let shown = path.display();
     let text = std::fs::read_to_string(path)
@@ -289,16 +327,27 @@ fn read_deployment(path: Option<&Path>) -> anyhow::Result<Deployment> {
     Deployment::parse(&text).with_context(|| format!("the deployment file {shown} cannot be used"))
 }
 
-fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {
+/// What is followed, and by which rules.
+pub(super) fn following(chain: &ChainConfig, keeper: &Deployment) -> Following {
+    Following {
+        act_at: chain.act_at,
+        irreversible_at: chain.irreversible_at,
+        act_from_block: chain.act_from_block,
+        ..following_of(keeper)
+    }
+}
+
+/// What the deployment file says of what is followed, under the default rules.
+pub(super) fn following_of(keeper: &Deployment) -> Following {
     Following {
         chain_id: keeper.chain_id,
         contracts_hash: keeper.contracts_hash(),
         contracts_json: contracts_json(keeper),
         addresses: keeper.addresses(),
         start_block: keeper.start_block,
-        act_at: chain.act_at,
-        irreversible_at: chain.irreversible_at,
-        act_from_block: chain.act_from_block,
+        act_at: ActAt::default(),
+        irreversible_at: None,
+        act_from_block: None,
         filter_version: FILTER_VERSION,
     }
 }
@@ -312,7 +361,10 @@ fn contracts_json(keeper: &Deployment) -> serde_json::Value {
     serde_json::Value::Object(named.collect())
 }
 
-async fn connect_engine(config: Option<&EngineConfig>) -> anyhow::Result<Option<KubernetesEngine>> {
+/// Makes the engine's client, if any role needs it.
+pub(super) async fn connect_engine(
+    config: Option<&EngineConfig>,
+) -> anyhow::Result<Option<KubernetesEngine>> {
     let Some(config) = config else {
         return Ok(None);
     };

@@ -28,6 +28,8 @@ pub struct RangeRead {
     pub logs: Vec<RawLog>,
     /// The last block of the range.
     pub last: Header,
+    /// Who gave it.
+    pub provider: String,
     /// Bytes that the answer took on the wire.
     pub bytes: usize,
 }
@@ -92,6 +94,7 @@ impl Provider {
             blocks,
             logs,
             last,
+            provider: self.name().to_owned(),
             bytes,
         })
     }

@@ -105,6 +105,7 @@ impl Provider {
             blocks: (!logs.is_empty()).then_some(block).into_iter().collect(),
             logs,
             last,
+            provider: self.name().to_owned(),
             bytes: 0,
         })
     }

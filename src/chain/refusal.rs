@@ -218,8 +218,9 @@ fn of_words(code: i64, message: &str) -> Refusal {
         "response is too",
         "response too",
         "entity too large",
-        "body",
-        "payload",
+        "body too",
+        "body size",
+        "payload too",
     ]) {
         return Refusal::TooLarge;
     }

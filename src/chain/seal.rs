@@ -210,6 +210,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// Absence is never claimed of a log that is there.
         #[test]
         fn a_filter_never_excludes_what_it_holds(made in prop::collection::vec(any::<[u8; 20]>(), 1..50), one in any::<prop::sample::Index>()) {

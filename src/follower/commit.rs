@@ -7,7 +7,7 @@ use super::read::Batch;
 use super::worker::Follower;
 use crate::ids::DeploymentId;
 use crate::ledger::cursors::{Horizons, Position};
-use crate::ledger::{self, blocks, cursors, logs};
+use crate::ledger::{self, blocks, cursors, logs, readings};
 use crate::worker::Progress;
 
 impl Follower {
@@ -84,6 +84,9 @@ impl Follower {
         .await?;
         if !moved {
             return Ok(false);
+        }
+        for (range, provider) in &batch.readings {
+            readings::record(&mut transaction, deployment, *range, provider).await?;
         }
         let revived = blocks::record(&mut transaction, deployment, &batch.blocks).await?;
         if !revived.is_empty() {

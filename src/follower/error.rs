@@ -4,6 +4,7 @@ use super::following::{BadRule, IrreversibleAt};
 use crate::chain;
 use crate::fault::Fault;
 use crate::ids::BlockRef;
+use crate::keeper;
 use crate::ledger;
 use crate::worker::TickError;
 
@@ -16,9 +17,6 @@ pub enum Error {
     /// The ledger.
     #[error("could not use the ledger")]
     Ledger(#[from] ledger::Error),
-    /// Nobody to ask.
-    #[error("there is no provider of the chain")]
-    NoProvider,
     /// The provider is on another chain than the deployment file names.
     #[error(
         "provider {provider} is on chain {found}, but the deployment file names chain {configured}"
@@ -146,6 +144,53 @@ pub enum Error {
         /// The height in question.
         number: u64,
     },
+    /// A second reading that leaves out or alters what the receipts prove to be there.
+    #[error(
+        "provider {provider} does not give the logs of blocks {from} to {to} as they are: it is pruned, still indexing, or damaged"
+    )]
+    Omits {
+        /// The provider.
+        provider: String,
+        /// First block of the reading.
+        from: u64,
+        /// Its last.
+        to: u64,
+    },
+    /// Readings of a block differ, and nobody proves one of them.
+    #[error(
+        "the logs of block {number} are read differently each time, and no provider proves them by receipts"
+    )]
+    Disputed {
+        /// The height.
+        number: u64,
+    },
+    /// A counter of the contracts says that events are missing, and no provider has them.
+    #[error(
+        "the contracts count {counted} {counter} at block {at}, the ledger {recorded}: something is missing in blocks {from} to {to}, and no provider gives it"
+    )]
+    Uncounted {
+        /// The counter.
+        counter: &'static str,
+        /// What the contract answered.
+        counted: u64,
+        /// What is recorded, with what was there before the start.
+        recorded: u64,
+        /// Where it was asked.
+        at: u64,
+        /// First block in which something can be missing.
+        from: u64,
+        /// Last such block.
+        to: u64,
+    },
+    /// A contract's counter cannot be read.
+    #[error("could not ask the contracts what they count")]
+    Counter(#[from] keeper::facts::Error<chain::Error>),
+    /// An operator asks for what a halt forbids.
+    #[error("the deployment is halted: release it first, with `tidewatch follower release-halt`")]
+    Halted,
+    /// There is nobody to ask.
+    #[error("there is no provider to ask")]
+    NoProvider,
 }
 
 impl Error {
@@ -158,9 +203,15 @@ impl Error {
                 Fault::Transient | Fault::Rejected => Fault::Transient,
             },
             Self::Ledger(error) => error.fault(),
-            Self::Behind { .. } | Self::Torn { .. } => Fault::Transient,
-            Self::NoProvider
-            | Self::WrongChain { .. }
+            Self::Behind { .. }
+            | Self::Torn { .. }
+            | Self::Omits { .. }
+            | Self::Disputed { .. }
+            | Self::Uncounted { .. }
+            | Self::Counter(_)
+            | Self::Halted
+            | Self::NoProvider => Fault::Transient,
+            Self::WrongChain { .. }
             | Self::Restarted { .. }
             | Self::OtherStart { .. }
             | Self::StartMoved { .. }

@@ -239,6 +239,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn a_range_never_expects_more_than_its_bytes_nor_more_blocks_than_are_given(
             density in proptest::option::of(0_u64..100 << 20), limit in 1_u64..1_000_000

@@ -191,6 +191,7 @@ async fn create(
     let start = header(provider, following, first).await?;
     let before = header(provider, following, first - 1).await?;
     let rule = decide_rule(provider, following).await?;
+    let head = provider.head().await?.at.number;
     let mut transaction = ledger.begin().await?;
     let new = NewDeployment {
         identity,
@@ -199,6 +200,7 @@ async fn create(
         act_at: following.act_at.to_string(),
         irreversible_at: rule.to_string(),
         act_from_block: following.act_from_block,
+        first_head: head,
     };
     let deployment = deployments::find_or_create(&mut transaction, &new).await?;
     cursors::create(

@@ -13,6 +13,9 @@
 //! - `worker.rs`: the tick: look, decide, read;
 //! - `commit.rs`: what was read goes into the ledger;
 //! - `reorganisation.rs`: rollback, a new beginning, halt;
+//! - `verifier.rs`: a worker of its own: reads history a second time and moves the verified cursor; `compare.rs`: what differs,
+//!   decided without I/O; `settle.rs`: what a block really holds, and mending the ledger; `counters.rs`: the contracts' own count;
+//!   `proving.rs`: what follows from headers; `resync.rs`: the same because an operator asks for it;
 //! - `error.rs`: why following stands still or ends.
 //!
 //! Invariants:
@@ -34,19 +37,27 @@
 //! parked by name for people to see, and tried again.
 
 mod commit;
+mod compare;
+mod counters;
 mod error;
 mod following;
 mod history;
 mod identity;
 mod looking;
 mod plan;
+mod proving;
 mod read;
 mod reorganisation;
+mod resync;
+mod settle;
 mod stretch;
+mod verifier;
 mod window;
 mod worker;
 
 pub use error::Error;
 pub use following::{ActAt, BadRule, DEFAULT_DEPTH, Following, IrreversibleAt};
 pub use identity::{check_contracts, open};
+pub use resync::Resynced;
+pub use verifier::Verifier;
 pub use worker::Follower;

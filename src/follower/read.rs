@@ -26,18 +26,21 @@ pub(super) struct Batch {
     pub(super) proven: bool,
     /// Whether it lies at or below the irreversible block.
     pub(super) history: bool,
+    /// Which provider gave which range of history, both ends included.
+    pub(super) readings: Vec<((u64, u64), String)>,
 }
 
 impl Batch {
-    /// An empty batch of blocks that can never change, after `recorded`. It counts as proven though it is read once: the second
-    /// reading, which a pruned node's silence calls for, is made by a later pass over verified ranges.
+    /// An empty batch of blocks that can never change, after `recorded`. One reading proves nothing, since pruned nodes leave out
+    /// old logs in silence: a second one is the verifier's.
     pub(super) fn history(recorded: BlockRef) -> Self {
         Self {
             to: recorded,
             blocks: Vec::new(),
             logs: Vec::new(),
-            proven: true,
+            proven: false,
             history: true,
+            readings: Vec::new(),
         }
     }
 
@@ -50,6 +53,7 @@ impl Batch {
             logs: Vec::new(),
             proven: true,
             history: false,
+            readings: Vec::new(),
         };
         for block in blocks {
             batch.blocks.push(NewBlock {
@@ -70,6 +74,11 @@ impl Batch {
 
 /// Adds the range that follows to a batch of history.
 pub(super) fn add(batch: &mut Batch, range: RangeRead) {
+    let (before, to) = (batch.to.number, range.last.at.number);
+    match batch.readings.last_mut() {
+        Some(((_, end), provider)) if *provider == range.provider => *end = to,
+        _ => batch.readings.push(((before + 1, to), range.provider)),
+    }
     batch.to = range.last.at;
     batch
         .blocks

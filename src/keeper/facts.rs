@@ -214,7 +214,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    const fn new(what: String, at: Option<u64>) -> Self {
+    pub(super) const fn new(what: String, at: Option<u64>) -> Self {
         Self { what, at }
     }
 }

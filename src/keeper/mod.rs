@@ -13,6 +13,7 @@
 //! | `describe` | a raw log → names and arguments, for people | no |
 //! | `condition_ids` | recomputes what a condition's id is of | no |
 //! | [`facts`] | what events do not carry, through the port [`ContractCalls`] | no |
+//! | [`counters`] | how much the contracts say was ever made, through the same port | no |
 //! | [`purchase`] | the transactions of a purchase, as data | no |
 //! | `account` | signs and sends them | yes |
 //! | `deploy` | deploys the contracts | through `account` |
@@ -34,6 +35,7 @@
 pub mod abi;
 mod account;
 mod condition_ids;
+pub mod counters;
 mod decode;
 mod deploy;
 mod deployment;

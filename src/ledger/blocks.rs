@@ -146,3 +146,47 @@ pub async fn orphan_from(
     .attempt("turn blocks into tombstones")?;
     Ok(done.rows_affected())
 }
+
+/// Notes that the canonical blocks `from` to `to` were proven by more than one reading.
+///
+/// # Errors
+/// Database errors.
+pub async fn prove(
+    transaction: &mut Transaction,
+    deployment: DeploymentId,
+    (from, to): (u64, u64),
+    proof: Proof,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE ledger.blocks SET proof = $4
+         WHERE deployment_id = $1 AND canonical AND number >= $2 AND number <= $3 AND proof = 'single_read'",
+        deployment.0,
+        bigint(TABLE, from)?,
+        bigint(TABLE, to)?,
+        proof.as_str()
+    )
+    .execute(&mut **transaction)
+    .await
+    .attempt("note how blocks were proven")?;
+    Ok(())
+}
+
+/// The canonical block at a height, if it is recorded.
+///
+/// # Errors
+/// Database errors; [`Error::Unreadable`].
+pub async fn find_hash(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    number: u64,
+) -> Result<Option<B256>, Error> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT hash AS "hash: Vec<u8>" FROM ledger.blocks WHERE deployment_id = $1 AND number = $2 AND canonical"#,
+        deployment.0,
+        bigint(TABLE, number)?
+    )
+    .fetch_optional(connection)
+    .await
+    .attempt("find a block's hash")?;
+    found.as_deref().map(|bytes| hash(TABLE, bytes)).transpose()
+}

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use super::column::{bigint, block, count, hash};
 use super::{Attempt, Error, Transaction};
 use crate::ids::{BlockRef, DeploymentId};
+use crate::keeper::DECODER;
 
 const TABLE: &str = "cursors";
 
@@ -69,13 +70,14 @@ pub async fn create(
     let number = bigint(TABLE, before_start.number)?;
     sqlx::query!(
         "INSERT INTO ledger.cursors (deployment_id, filter_fingerprint, filter_version, recorded_number, recorded_hash,
-                                     judged_number, judged_hash, verified_number)
-         VALUES ($1, $2, $3, $4, $5, $4, $5, $4) ON CONFLICT (deployment_id) DO NOTHING",
+                                     judged_number, judged_hash, verified_number, decoder)
+         VALUES ($1, $2, $3, $4, $5, $4, $5, $4, $6) ON CONFLICT (deployment_id) DO NOTHING",
         deployment.0,
         filter_fingerprint.as_slice(),
         filter_version,
         number,
-        before_start.hash.as_slice()
+        before_start.hash.as_slice(),
+        DECODER
     )
     .execute(connection)
     .await
@@ -224,7 +226,7 @@ pub async fn roll_back(
          SET epoch = epoch + 1, recorded_number = $6, recorded_hash = $7::bytea,
              judged_number = least(judged_number, $6),
              judged_hash = CASE WHEN judged_number >= $6 THEN $7::bytea ELSE judged_hash END,
-             verified_number = least(verified_number, $6), act_number = least(act_number, $6), updated_at = now()
+             verified_number = least(verified_number, $6), reread_number = least(reread_number, $6), act_number = least(act_number, $6), updated_at = now()
          WHERE deployment_id = $1 AND recorded_number = $2 AND recorded_hash = $3 AND epoch = $4
            AND filter_fingerprint = $5 AND halt IS NULL",
         deployment.0,
@@ -258,7 +260,8 @@ pub async fn take_over(
     let changed = sqlx::query!(
         "UPDATE ledger.cursors
          SET epoch = epoch + 1, filter_fingerprint = $3, filter_version = $4, recorded_number = $5, recorded_hash = $6,
-             judged_number = $5, judged_hash = $6, verified_number = $5, act_number = NULL, updated_at = now()
+             judged_number = $5, judged_hash = $6, verified_number = $5, reread_number = NULL, act_number = NULL,
+             updated_at = now()
          WHERE deployment_id = $1 AND filter_fingerprint = $2 AND filter_version < $4",
         deployment.0,
         old_fingerprint.as_slice(),
@@ -300,7 +303,9 @@ pub async fn halt(
     Ok(changed > 0)
 }
 
-/// Releases a halt: an operator's decision. The follower looks again, and halts again if the cause is still there.
+/// Releases a halt: an operator's decision to take the chain as it is now. What was irreversible is so no longer: the follower
+/// looks for the newest block that both have, goes back to it like after any reorganisation, and believes the chain's word for
+/// what is irreversible from there on.
 ///
 /// # Errors
 /// Database errors. Nothing to release is no error but `false`.
@@ -309,7 +314,8 @@ pub async fn release_halt(
     deployment: DeploymentId,
 ) -> Result<bool, Error> {
     let changed = sqlx::query!(
-        "UPDATE ledger.cursors SET halt = NULL, halted_at = NULL, updated_at = now()
+        "UPDATE ledger.cursors SET halt = NULL, halted_at = NULL, irreversible_number = NULL, irreversible_hash = NULL,
+             epoch = epoch + 1, updated_at = now()
          WHERE deployment_id = $1 AND halt IS NOT NULL",
         deployment.0
     )

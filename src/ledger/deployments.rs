@@ -35,6 +35,8 @@ pub struct NewDeployment {
     pub irreversible_at: String,
     /// Conditions owed before it start nothing; `None` until the first irreversible block is seen.
     pub act_from_block: Option<u64>,
+    /// The newest block now: what was there before it was known to whoever wrote the deployment file.
+    pub first_head: u64,
 }
 
 /// A deployment as it stands.
@@ -97,6 +99,18 @@ pub async fn list_of_contracts(
         .collect()
 }
 
+/// Every deployment of the ledger, oldest first.
+///
+/// # Errors
+/// Database errors.
+pub async fn list_ids(connection: &mut PgConnection) -> Result<Vec<DeploymentId>, Error> {
+    let ids = sqlx::query_scalar!("SELECT id FROM ledger.deployments ORDER BY id")
+        .fetch_all(connection)
+        .await
+        .attempt("list the deployments of the ledger")?;
+    Ok(ids.into_iter().map(DeploymentId).collect())
+}
+
 /// Finds the deployment of that identity, or creates it. The second of two that create it at once finds the first's: it waits
 /// for its commit. Everything but the identity of one that exists stays as it is.
 ///
@@ -110,8 +124,9 @@ pub async fn find_or_create(
     let chain_id = bigint(TABLE, identity.chain_id)?;
     sqlx::query!(
         "INSERT INTO ledger.deployments
-             (chain_id, genesis_hash, contracts_hash, contracts, start_block, start_hash, act_at, irreversible_at, act_from_block)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             (chain_id, genesis_hash, contracts_hash, contracts, start_block, start_hash, act_at, irreversible_at, act_from_block,
+              first_head)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (chain_id, genesis_hash, contracts_hash) DO NOTHING",
         chain_id,
         identity.genesis_hash.as_slice(),
@@ -123,7 +138,8 @@ pub async fn find_or_create(
         new.irreversible_at,
         new.act_from_block
             .map(|number| bigint(TABLE, number))
-            .transpose()?
+            .transpose()?,
+        bigint(TABLE, new.first_head)?
     )
     .execute(&mut **transaction)
     .await

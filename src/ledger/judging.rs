@@ -22,6 +22,8 @@ pub struct Horizons {
     pub start: u64,
     /// Jobs owed before it start nothing, once known.
     pub act_from: Option<u64>,
+    /// Version of the decoder that is in force; an older one's judge stands still.
+    pub decoder: i32,
 }
 
 /// A recorded log with its id.
@@ -43,7 +45,8 @@ pub async fn find_horizons(
 ) -> Result<Option<Horizons>, Error> {
     let row = sqlx::query!(
         r#"SELECT c.epoch, c.recorded_number, c.recorded_hash AS "recorded_hash: Vec<u8>", c.judged_number,
-                  c.judged_hash AS "judged_hash: Vec<u8>", c.irreversible_number, d.start_block, d.act_from_block
+                  c.judged_hash AS "judged_hash: Vec<u8>", c.irreversible_number, d.start_block, d.act_from_block,
+                  c.decoder
            FROM ledger.cursors c JOIN ledger.deployments d ON d.id = c.deployment_id WHERE c.deployment_id = $1"#,
         deployment.0
     )
@@ -59,6 +62,7 @@ pub async fn find_horizons(
         irreversible: optional(row.irreversible_number)?,
         start: height(row.start_block)?,
         act_from: optional(row.act_from_block)?,
+        decoder: row.decoder,
     }))
 }
 
@@ -116,6 +120,32 @@ pub async fn list_recorded(
     .fetch_all(connection)
     .await
     .attempt("read recorded logs")?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// The newest canonical logs of blocks that can no longer be rolled back, at most `limit`.
+///
+/// # Errors
+/// Database errors, and [`Error::Unreadable`].
+pub async fn list_newest(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    limit: i64,
+) -> Result<Vec<Logged>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT id, block_number, block_hash AS "block_hash: Vec<u8>", log_index, transaction_hash AS "transaction_hash: Vec<u8>",
+                  transaction_index, address AS "address: Vec<u8>", topics, data
+           FROM ledger.logs
+           WHERE deployment_id = $1 AND canonical
+             AND block_number <= (SELECT irreversible_number FROM ledger.cursors WHERE deployment_id = $1)
+           ORDER BY block_number DESC, log_index DESC LIMIT $2"#,
+        deployment.0,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("read the newest recorded logs")?;
     rows.into_iter().map(Row::read).collect()
 }
 

@@ -192,6 +192,26 @@ pub async fn revive(
     Ok(revived.len())
 }
 
+/// Turns recorded logs into tombstones that their block was proven not to hold, with the consequences of [`orphan_from`].
+///
+/// # Errors
+/// Database errors.
+pub async fn disprove(
+    transaction: &mut Transaction,
+    deployment: DeploymentId,
+    logs: &[i64],
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE ledger.logs SET canonical = false WHERE deployment_id = $1 AND id = ANY($2) AND canonical",
+        deployment.0,
+        logs
+    )
+    .execute(&mut **transaction)
+    .await
+    .attempt("turn disproved logs into tombstones")?;
+    follow_up(transaction, deployment, logs, false).await
+}
+
 /// What follows when logs leave or return to the chain, for the jobs and agreements that rest on them. A log about an asset
 /// concerns every agreement that has a job about it.
 async fn follow_up(

@@ -5,6 +5,9 @@
 //! Layout: one file per table or small group of tables; free functions, on `&mut PgConnection` when one statement is enough and
 //! on an open [`Transaction`] when several must hold together, so that the caller decides what is atomic.
 //! - `deployments.rs`, `cursors.rs`, `blocks.rs`, `logs.rs`: what the chain said, and how far it was followed;
+//! - `verification.rs`, `readings.rs`, `repairs.rs`, `counter_checks.rs`, `late_blocks.rs`: whether that is all of it;
+//! - `providers.rs`, `disagreements.rs`, `upgrades.rs`, `operator_actions.rs`: who was asked, who said otherwise, whose code was
+//!   replaced, what operators did;
 //! - `column.rs`, `copy.rs`: between columns and types; COPY's binary format;
 //! - `error.rs`: the room's error and what each database error means;
 //! - `listen.rs`: hints that rows have changed;
@@ -13,6 +16,7 @@
 //! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `standings.rs`,
 //!   `verdicts.rs`, `policies.rs`, `documents.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
 //! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table;
+//! - `overview.rs`: how things stand, for operators;
 //! - `database.rs`: whole databases, for the demo;
 //! - `schema.rs`, `roles/`: migrating, comparing versions, the three logins and their rights;
 //! - `reader/`: the API's handle and its queries, under a login that can only read.
@@ -30,24 +34,33 @@ pub mod attempts;
 pub mod blocks;
 mod column;
 mod copy;
+pub mod counter_checks;
 pub mod cursors;
 pub mod database;
 pub mod deployments;
+pub mod disagreements;
 pub mod dispatch;
 pub mod documents;
 mod error;
 pub mod facts;
+pub mod gauges;
 pub mod job_logs;
 pub mod jobs;
 pub mod judge_queue;
 pub mod judging;
+pub mod late_blocks;
 pub mod leases;
 pub mod listen;
 pub mod logs;
 pub mod openings;
+pub mod operator_actions;
+pub mod overview;
 pub mod parked;
 pub mod policies;
+pub mod providers;
 pub mod reader;
+pub mod readings;
+pub mod repairs;
 pub mod results;
 pub mod roles;
 pub mod schema;
@@ -55,8 +68,10 @@ pub mod specs;
 pub mod standings;
 pub mod status;
 pub mod subjects;
+pub mod upgrades;
 pub mod upkeep;
 pub mod verdicts;
+pub mod verification;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -1,10 +1,102 @@
-//! What could not be handled and does not hold up the rest: `parked`. Written by: every worker.
+//! What could not be handled and does not hold up the rest: `parked`. Written by: every worker; replayed by operator commands.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::column::bigint;
-use super::{Attempt, Error};
+use super::column::{bigint, count};
+use super::late_blocks::{self, Cause};
+use super::{Attempt, Error, Transaction};
 use crate::ids::{DeploymentId, JobName};
+
+/// Something parked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// Its number.
+    pub id: i64,
+    /// `log`, `job` or `workflow`.
+    pub kind: String,
+    /// Which: the job's or workflow's name, the log's number.
+    pub key: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub parked_at: DateTime<Utc>,
+}
+
+/// What is parked, oldest first, at most `limit`.
+///
+/// # Errors
+/// Database errors.
+pub async fn list(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    limit: i64,
+) -> Result<Vec<Parked>, Error> {
+    sqlx::query_as!(
+        Parked,
+        "SELECT id, kind, key, reason, parked_at FROM ledger.parked
+         WHERE deployment_id = $1 AND replayed_at IS NULL ORDER BY id LIMIT $2",
+        deployment.0,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("list what is parked")
+}
+
+/// Lets something parked be tried again: a job by whoever worked on it, a log by the judge, with its whole block. Answers it;
+/// `None` if nothing of that number is parked.
+///
+/// # Errors
+/// Database errors; [`Error::Unreadable`].
+pub async fn replay(
+    transaction: &mut Transaction,
+    deployment: DeploymentId,
+    id: i64,
+) -> Result<Option<Parked>, Error> {
+    let parked = sqlx::query_as!(
+        Parked,
+        "UPDATE ledger.parked SET replayed_at = now() WHERE deployment_id = $1 AND id = $2 AND replayed_at IS NULL
+         RETURNING id, kind, key, reason, parked_at",
+        deployment.0,
+        id
+    )
+    .fetch_optional(&mut **transaction)
+    .await
+    .attempt("replay something parked")?;
+    if let Some(parked) = parked.as_ref().filter(|parked| parked.kind == "log") {
+        let log: i64 = parked.key.parse().map_err(Error::unreadable("parked"))?;
+        let number = sqlx::query_scalar!("SELECT block_number FROM ledger.logs WHERE id = $1", log)
+            .fetch_one(&mut **transaction)
+            .await
+            .attempt("find a parked log")?;
+        let number = count("logs", number)?;
+        late_blocks::queue(transaction, deployment, number, Cause::Replayed).await?;
+    }
+    Ok(parked)
+}
+
+/// Notes that logs, if they were parked, can be read now.
+///
+/// # Errors
+/// Database errors.
+pub async fn close_logs(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    logs: &[i64],
+) -> Result<(), Error> {
+    let keys: Vec<String> = logs.iter().map(i64::to_string).collect();
+    sqlx::query!(
+        "UPDATE ledger.parked SET replayed_at = now()
+         WHERE deployment_id = $1 AND kind = 'log' AND key = ANY($2) AND replayed_at IS NULL",
+        deployment.0,
+        &keys
+    )
+    .execute(connection)
+    .await
+    .attempt("note that parked logs can be read")?;
+    Ok(())
+}
 
 /// Parks a job with a reason for operators. The scheduler leaves it alone until it is replayed. Parked already: nothing.
 ///

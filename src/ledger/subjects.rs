@@ -8,10 +8,7 @@ use sqlx::types::Json;
 
 use super::{Attempt, Error};
 use crate::ids::{AgreementId, DeploymentId};
-use crate::keeper::{Described, Subject};
-
-/// Version of the decoder that wrote a row of `decoded_logs`.
-const DECODER: i32 = 1;
+use crate::keeper::{DECODER, Described, Subject};
 
 /// The words of `log_subjects.kind`.
 pub const AGREEMENT: &str = "agreement";
@@ -99,6 +96,27 @@ pub async fn describe(
     .await
     .attempt("record what logs say")?;
     Ok(())
+}
+
+/// Logs about the conditions that any of these logs is about.
+///
+/// # Errors
+/// Database errors.
+pub async fn list_of_same_conditions(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    logs: &[i64],
+) -> Result<Vec<i64>, Error> {
+    sqlx::query_scalar!(
+        "SELECT DISTINCT o.log_id FROM ledger.log_subjects c
+         JOIN ledger.log_subjects o ON o.deployment_id = c.deployment_id AND o.kind = 'condition' AND o.subject = c.subject
+         WHERE c.deployment_id = $1 AND c.kind = 'condition' AND c.log_id = ANY($2)",
+        deployment.0,
+        logs
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("find other logs of the same conditions")
 }
 
 /// Gives condition logs the agreements that other logs of the same condition are known to be about, and answers those agreements,

@@ -1,10 +1,14 @@
 //! Starting and ending the program: whatever does not fit is told in one sentence, with the exit code that scripts rely on.
 
 use std::process::Command;
+use std::time::Duration;
 
 use crate::support::database::Database;
+use crate::support::eventually;
 use crate::support::service::{Service, TIDEWATCH};
 use crate::support::world::World;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts a service that must refuse, and answers its exit code and its last line.
 async fn refusal(world: &World, name: &str) -> (i32, String) {
@@ -17,6 +21,44 @@ async fn refusal(world: &World, name: &str) -> (i32, String) {
         .find(|line| line.starts_with("tidewatch: "))
         .unwrap_or_default();
     (code, sentence.to_owned())
+}
+
+/// Metrics are read by machines that know nothing of this program: the names below are a promise.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_tell_of_the_ledger_and_of_the_workers() {
+    let world = World::start().await;
+    let service = Service::start(world.variables(), world.directory(), "measured").await;
+    let metrics = service.told("metrics can be read").unwrap();
+    let read = async || {
+        let answer = reqwest::get(format!("http://{metrics}/metrics"))
+            .await
+            .ok()?;
+        let text = answer.text().await.ok()?;
+        let recorded = value(&text, "tidewatch_block_number{of=\"recorded\"}")?;
+        (recorded > 0.0).then_some(text)
+    };
+    let text = eventually("metrics tell of recorded blocks", PATIENCE, read).await;
+    for (series, expected) in [
+        ("tidewatch_ledger_readable", 1.0),
+        ("tidewatch_halted", 0.0),
+        ("tidewatch_open_jobs{phase=\"queued\"}", 0.0),
+        (
+            "tidewatch_ticks_total{worker=\"judge\",outcome=\"ended\"}",
+            0.0,
+        ),
+    ] {
+        assert_eq!(value(&text, series), Some(expected), "{series} in {text}");
+    }
+    let ticks = "tidewatch_tick_seconds_count{worker=\"follower\"}";
+    assert!(value(&text, ticks).unwrap() > 0.0, "{text}");
+    let route = "tidewatch_http_request_seconds_count{route=\"/readyz\",status=\"200\"}";
+    assert!(value(&text, route).unwrap() > 0.0, "{text}");
+}
+
+/// The value of a series in Prometheus' text format.
+fn value(text: &str, series: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(series))?;
+    line.trim().parse().ok()
 }
 
 #[tokio::test(flavor = "multi_thread")]

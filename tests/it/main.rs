@@ -10,6 +10,7 @@
 mod admission;
 mod api;
 mod architecture;
+mod commands;
 mod crash;
 mod decoding;
 mod end_to_end;

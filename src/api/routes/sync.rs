@@ -6,6 +6,8 @@ use crate::api::Shared;
 use crate::api::notation::time;
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
+use crate::ledger::operator_actions;
+use crate::ledger::providers::{self, ProviderRow};
 use crate::ledger::reader::{self, Progress};
 use crate::ledger::schema::{RELEASE, SchemaVersion, schema_version};
 
@@ -25,9 +27,35 @@ pub(in crate::api) struct Sync {
     lag_seconds: Option<i64>,
     /// When the follower last moved anything: an old time says that nobody follows, whatever the lag.
     updated_at: Option<String>,
+    /// Why following stands still, until an operator releases it.
     halt: Option<String>,
+    /// Why `verified` stands still, which holds back work and not following.
+    unverified: Option<String>,
+    /// Why an operator paused the starting of jobs.
     pause: Option<String>,
+    providers: Vec<Node>,
     versions: Versions,
+}
+
+/// A node that is asked, as it last answered.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    name: String,
+    head: Option<u64>,
+    answered_at: Option<String>,
+    failed_at: Option<String>,
+}
+
+impl From<ProviderRow> for Node {
+    fn from(row: ProviderRow) -> Self {
+        Self {
+            name: row.name,
+            head: row.head,
+            answered_at: row.answered_at.map(time),
+            failed_at: row.failed_at.map(time),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -44,10 +72,12 @@ pub(in crate::api) async fn show(
 ) -> Result<Json<Sync>, Problem> {
     Parameters::read(query.as_deref())?.finish()?;
     let mut transaction = shared.reader.snapshot().await?;
-    let progress = match shared.deployment(&mut transaction).await? {
-        Some(deployment) => reader::progress(&mut transaction, deployment).await?,
-        None => None,
-    };
+    let (mut progress, mut nodes) = (None, Vec::new());
+    if let Some(deployment) = shared.deployment(&mut transaction).await? {
+        progress = reader::progress(&mut transaction, deployment).await?;
+        nodes = providers::list(&mut transaction, deployment).await?;
+    }
+    let pause = operator_actions::find_pause(&mut transaction).await?;
     let schema = match schema_version(&mut transaction).await? {
         SchemaVersion::Compatible { version } | SchemaVersion::TooOld { version, .. } => {
             Some(version)
@@ -59,7 +89,12 @@ pub(in crate::api) async fn show(
         release: RELEASE,
         schema,
     };
-    Ok(Json(Sync::new(progress, versions)))
+    let providers = nodes.into_iter().map(Node::from).collect();
+    Ok(Json(Sync {
+        pause,
+        providers,
+        ..Sync::new(progress, versions)
+    }))
 }
 
 impl Sync {
@@ -77,7 +112,9 @@ impl Sync {
             lag_seconds: some.and_then(|progress| progress.lag_seconds),
             updated_at: some.map(|progress| time(progress.updated_at)),
             halt: some.and_then(|progress| progress.halt.clone()),
+            unverified: some.and_then(|progress| progress.unverified.clone()),
             pause: None,
+            providers: Vec::new(),
             versions,
         }
     }

@@ -7,7 +7,7 @@ pub(in crate::app) async fn run(
     environment: &Environment,
 ) -> anyhow::Result<()> {
     let config = ServiceConfig::read(options, environment)?;
-    telemetry::start(options.log_format.as_deref(), environment.get("RUST_LOG"))?;
+    telemetry::start_logging(options.log_format.as_deref(), environment.get("RUST_LOG"))?;
     let supervisor = service::start(config).await?;
     tracing::info!("ready");
     supervisor.run().await

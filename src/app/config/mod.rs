@@ -7,12 +7,15 @@
 //! Layout:
 //! - `options.rs`: flags and their variables as clap sees them;
 //! - `source.rs`: looking a value up, with its `…_FILE` twin, and collecting faults;
+//! - `endpoints.rs`: the chain's nodes, and how many must agree;
 //! - `service.rs`: what `run` needs, role by role.
 
+mod endpoints;
 mod options;
 mod service;
 mod source;
 
+pub(super) use endpoints::read_endpoints;
 pub use options::ServiceOptions;
 pub use service::{ApiConfig, ChainConfig, EngineConfig, Role, ServiceConfig};
 pub use source::{Environment, Faults, Secret};

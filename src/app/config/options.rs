@@ -81,6 +81,10 @@ pub struct ServiceOptions {
     #[arg(long, env = "TIDEWATCH_API_LISTEN")]
     pub api_listen: Option<String>,
 
+    /// Address of the metrics
+    #[arg(long, env = "TIDEWATCH_METRICS_LISTEN")]
+    pub metrics_listen: Option<String>,
+
     /// File with the bearer token for operators' reads
     #[arg(long, env = "TIDEWATCH_OPERATOR_TOKEN_FILE")]
     pub operator_token_file: Option<PathBuf>,

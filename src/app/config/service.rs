@@ -3,8 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use url::Url;
-
+use super::endpoints::{read_endpoints, read_quorum};
 use super::{Environment, Faults, Secret, ServiceOptions};
 use crate::cluster::{AccessMode, PullPolicy};
 use crate::follower::{ActAt, IrreversibleAt};
@@ -95,6 +94,8 @@ pub struct ServiceConfig {
     pub engine: Option<EngineConfig>,
     /// The API.
     pub api: Option<ApiConfig>,
+    /// Where metrics can be read.
+    pub metrics_listen: SocketAddr,
 }
 
 /// How the chain is followed.
@@ -102,6 +103,8 @@ pub struct ServiceConfig {
 pub struct ChainConfig {
     /// The nodes' endpoints. They can hold a key.
     pub rpc_urls: Vec<Secret>,
+    /// Different hosts of nodes that must name the same block before an event of it starts anything.
+    pub quorum: usize,
     /// When work may start.
     pub act_at: ActAt,
     /// What may never roll back; `None`: the finalized tag where the chain has it, else a depth of 64.
@@ -175,7 +178,13 @@ impl ServiceConfig {
             .contains(&Role::Api)
             .then(|| read_api(options, environment, &mut faults))
             .flatten();
-        if faults.is_empty() {
+        let metrics_listen = read_address(
+            options.metrics_listen.as_deref(),
+            "127.0.0.1:9464",
+            "TIDEWATCH_METRICS_LISTEN",
+            &mut faults,
+        );
+        if let (Some(metrics_listen), true) = (metrics_listen, faults.is_empty()) {
             let (keeper, catalog) = (options.keeper.clone(), options.catalog.clone());
             Ok(Self {
                 roles,
@@ -185,6 +194,7 @@ impl ServiceConfig {
                 catalog,
                 engine,
                 api,
+                metrics_listen,
             })
         } else {
             Err(faults)
@@ -212,46 +222,12 @@ fn read_chain(
     environment: &Environment,
     faults: &mut Faults,
 ) -> ChainConfig {
-    // the flag wins over the variable; clap has merged them already, so only the twin file is left to look at
-    let rpc_urls = options.rpc_urls.clone().map(Secret::new);
-    let rpc_urls = rpc_urls.or_else(|| environment.secret("TIDEWATCH_RPC_URLS", faults));
-    let rpc_urls: Vec<_> = rpc_urls
-        .as_ref()
-        .map(|urls| {
-            urls.expose()
-                .split(',')
-                .map(|url| Secret::new(url.trim()))
-                .collect()
-        })
-        .unwrap_or_default();
-    if rpc_urls.is_empty() {
-        faults.add(
-            "TIDEWATCH_RPC_URLS",
-            "is required: endpoints of nodes of the chain, separated by commas",
-        );
-    }
-    for url in &rpc_urls {
-        match Url::parse(url.expose()) {
-            Ok(url) if matches!(url.scheme(), "http" | "https" | "ws" | "wss") => {}
-            _ => faults.add(
-                "TIDEWATCH_RPC_URLS",
-                "holds something that is not an http://, https://, ws:// or wss:// URL",
-            ),
-        }
-    }
-    if options
-        .quorum
-        .as_deref()
-        .is_some_and(|quorum| quorum != "1")
-    {
-        faults.add(
-            "TIDEWATCH_QUORUM",
-            "must be 1 in this version, which follows one endpoint",
-        );
-    }
+    let rpc_urls = read_endpoints(options.rpc_urls.as_deref(), environment, faults);
+    let quorum = read_quorum(options.quorum.as_deref(), &rpc_urls, faults);
     let act_at = read_rule(options.act_at.as_deref(), "TIDEWATCH_ACT_AT", faults);
     ChainConfig {
         rpc_urls,
+        quorum,
         act_at: act_at.unwrap_or(ActAt::Finalized),
         irreversible_at: read_rule(
             options.irreversible_at.as_deref(),
@@ -380,16 +356,31 @@ fn read_api(
             "is required: the reader's own login; there is no fallback to the writer's",
         );
     }
-    let listen = options.api_listen.as_deref().unwrap_or("127.0.0.1:8080");
-    let read = listen
-        .parse()
-        .map_err(|_| format!("is {listen:?}, not an address with a port, such as 127.0.0.1:8080"));
-    let listen = faults.check("TIDEWATCH_API_LISTEN", read);
+    let listen = read_address(
+        options.api_listen.as_deref(),
+        "127.0.0.1:8080",
+        "TIDEWATCH_API_LISTEN",
+        faults,
+    );
     Some(ApiConfig {
         database_url: database_url?,
         listen: listen?,
         operator_token_file: options.operator_token_file.clone(),
     })
+}
+
+/// An address to listen on; `usual` if none is given.
+fn read_address(
+    text: Option<&str>,
+    usual: &str,
+    variable: &str,
+    faults: &mut Faults,
+) -> Option<SocketAddr> {
+    let text = text.unwrap_or(usual);
+    let read = text
+        .parse()
+        .map_err(|_| format!("is {text:?}, not an address with a port, such as {usual}"));
+    faults.check(variable, read)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 27] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
@@ -20,6 +20,7 @@ const KNOWN: [&str; 26] = [
     "KEEPER",
     "KEEP_CLUSTER",
     "LOG_FORMAT",
+    "METRICS_LISTEN",
     "NAMESPACE",
     "NETWORK_POLICY",
     "OPERATOR_TOKEN_FILE",
@@ -33,7 +34,7 @@ const KNOWN: [&str; 26] = [
 ];
 
 /// Variables that the interface names and a later version brings: set, they would be silently without effect.
-const LATER: [&str; 12] = [
+const LATER: [&str; 11] = [
     "AGENT",
     "AGENT_DAILY_GAS",
     "AGENT_KEY_FILE",
@@ -41,7 +42,6 @@ const LATER: [&str; 12] = [
     "API_ORIGIN",
     "KUEUE_QUEUE",
     "LOGS_RETENTION",
-    "METRICS_LISTEN",
     "RESULTS_RETENTION",
     "RESULTS_SECRET_FILE",
     "USER_NAMESPACES",

@@ -387,6 +387,7 @@ impl Files<'_> {
             ),
             ("TIDEWATCH_OPERATOR_TOKEN_FILE", file("token", token)?),
             ("TIDEWATCH_API_LISTEN", options.api.clone()),
+            ("TIDEWATCH_METRICS_LISTEN", "127.0.0.1:0".to_owned()),
             (
                 "KUBECONFIG",
                 equipment.kubeconfig.to_string_lossy().into_owned(),

@@ -59,6 +59,8 @@ pub struct Progress {
     pub verified: u64,
     /// Why following stands still.
     pub halt: Option<String>,
+    /// Why `verified` stands still.
+    pub unverified: Option<String>,
     /// When the follower last moved anything, by the database's clock.
     pub updated_at: DateTime<Utc>,
     /// Age of the newest recorded block whose time is known, in whole seconds by the database's clock; 0 when the head is
@@ -76,7 +78,7 @@ pub async fn progress(
 ) -> Result<Option<Progress>, Error> {
     let row = sqlx::query!(
         r#"SELECT d.chain_id, c.head_number, c.irreversible_number, c.recorded_number, c.judged_number, c.verified_number,
-                  c.halt, c.updated_at,
+                  c.halt, c.unverified, c.updated_at,
                   CASE WHEN c.head_number <= c.recorded_number THEN 0
                        ELSE greatest(0, extract(epoch FROM now() -
                            (SELECT b.made_at FROM ledger.blocks b
@@ -105,6 +107,7 @@ pub async fn progress(
         judged: height(row.judged_number)?,
         verified: height(row.verified_number)?,
         halt: row.halt,
+        unverified: row.unverified,
         updated_at: row.updated_at,
         lag_seconds: row.lag_seconds.filter(|_| is_known),
     }))

@@ -15,14 +15,17 @@ GRANT INSERT ON
     ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue,
     ledger.facts, ledger.policy_versions, ledger.jobs, ledger.job_state, ledger.verdicts, ledger.job_evidence, ledger.documents,
     ledger.job_specs, ledger.parked, ledger.job_attempts, ledger.transitions, ledger.job_logs, ledger.job_log_chunks,
-    ledger.results, ledger.operator_actions
+    ledger.results, ledger.operator_actions, ledger.readings, ledger.repairs, ledger.counter_checks, ledger.late_blocks,
+    ledger.providers, ledger.disagreements, ledger.upgrades
 TO tidewatch_writer;
 GRANT UPDATE ON
     ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue,
-    ledger.job_state, ledger.parked, ledger.job_attempts, ledger.job_logs, ledger.job_log_chunks
+    ledger.job_state, ledger.parked, ledger.job_attempts, ledger.job_logs, ledger.job_log_chunks, ledger.counter_checks,
+    ledger.providers, ledger.upgrades
 TO tidewatch_writer;
 GRANT DELETE ON
-    ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue, ledger.job_evidence, ledger.job_logs, ledger.job_log_chunks
+    ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue, ledger.job_evidence, ledger.job_logs, ledger.job_log_chunks,
+    ledger.late_blocks
 TO tidewatch_writer;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA ledger TO tidewatch_writer;
 
@@ -32,7 +35,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA tidewatch TO tidewatch_reader;
 GRANT SELECT ON
     ledger.releases, ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs,
     ledger.jobs, ledger.job_state, ledger.verdicts, ledger.job_evidence, ledger.job_attempts, ledger.transitions,
-    ledger.job_logs, ledger.job_log_chunks, ledger.results
+    ledger.job_logs, ledger.job_log_chunks, ledger.results, ledger.operator_actions, ledger.parked
 TO tidewatch_reader;
 
 -- The auditor: the views, and nothing under them.

@@ -11,6 +11,8 @@ mod password;
 
 use std::fmt;
 
+use sqlx::PgConnection;
+
 use super::{Attempt, Error, Ledger, commit};
 
 pub use password::set_password;
@@ -121,4 +123,33 @@ fn is_not_allowed(error: &sqlx::Error) -> bool {
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code)
         .is_some_and(|code| NOT_ALLOWED.contains(&code.as_ref()))
+}
+
+/// The logins that lack some of their rights in this database, or are absent. A sample of the rights is asked for: one that each
+/// newest release added.
+///
+/// # Errors
+/// Database errors.
+pub async fn list_lacking(connection: &mut PgConnection) -> Result<Vec<&'static str>, Error> {
+    let rights = [
+        (Role::Writer, "ledger.late_blocks", "INSERT"),
+        (Role::Reader, "tidewatch.providers", "SELECT"),
+        (Role::Auditor, "tidewatch.repairs", "SELECT"),
+    ];
+    let mut lacking = Vec::new();
+    for (role, table, right) in rights {
+        let has = sqlx::query_scalar!(
+            r#"SELECT coalesce((SELECT has_table_privilege(r.oid, $2, $3) FROM pg_roles r WHERE r.rolname = $1), false) AS "has!""#,
+            role.as_str(),
+            table,
+            right
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .attempt("look at what a login may do")?;
+        if !has {
+            lacking.push(role.as_str());
+        }
+    }
+    Ok(lacking)
 }

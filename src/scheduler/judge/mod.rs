@@ -10,6 +10,8 @@
 //! events a second, and what is judged at the head is a set of one. Only jobs that exist and move are handled one by one, under
 //! their lock.
 //!
+//! Logs that come late, below the cursor (`late.rs`: mended history, or an older decoder's), are taken in beside the next ones.
+//!
 //! Judging is level-triggered: a verdict is made anew from all events whenever one of them appears, is orphaned, or something
 //! that was awaited is due. So a tick that was cut off anywhere, or done by two judges at once, is healed by the next one: the
 //! rows made before the cursor moves are derived and may be made again, and whoever loses the compare-and-set starts over.
@@ -19,6 +21,7 @@
 mod gathering;
 mod hearing;
 mod intake;
+mod late;
 mod moving;
 mod ruling;
 mod writing;
@@ -34,9 +37,9 @@ use self::intake::Intake;
 use super::Error;
 use crate::admission::Horizon;
 use crate::ids::{AgreementId, BlockRef, DeploymentId};
-use crate::keeper::{ContractCalls, Deployment};
+use crate::keeper::{ContractCalls, DECODER, Deployment};
 use crate::ledger::judging::{self, Horizons, Logged};
-use crate::ledger::{self, Ledger, judge_queue, policies, standings};
+use crate::ledger::{self, Ledger, judge_queue, late_blocks, policies, standings};
 use crate::worker::{Progress, Worker};
 use crate::workflows::Catalog;
 
@@ -96,7 +99,16 @@ impl<C: ContractCalls> Judge<C> {
         let Some(seen) = judging::find_horizons(&mut connection, self.deployment_id).await? else {
             return Ok(None);
         };
+        if seen.decoder > DECODER {
+            tracing::debug!(
+                ours = DECODER,
+                theirs = seen.decoder,
+                "a newer program judges"
+            );
+            return Ok(None);
+        }
         let (logs, to) = self.next_logs(&mut connection, &seen).await?;
+        let late = self.late_logs(&mut connection, &seen).await?;
         let settled = seen.irreversible.map(|number| number.min(to.number));
         let due = judge_queue::list_due(&mut connection, self.deployment_id, settled, QUEUE_BATCH)
             .await?;
@@ -104,6 +116,7 @@ impl<C: ContractCalls> Judge<C> {
             seen,
             to,
             logs,
+            late,
             due,
         }))
     }
@@ -162,6 +175,7 @@ struct Docket {
     seen: Horizons,
     to: BlockRef,
     logs: Vec<Logged>,
+    late: late::Late,
     due: Vec<AgreementId>,
 }
 
@@ -186,11 +200,16 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
         let Some(docket) = self.docket().await? else {
             return Ok(Progress::Idle);
         };
-        if docket.to == docket.seen.judged && docket.due.is_empty() {
+        if docket.seen.decoder < DECODER {
+            return self.begin_decoder().await;
+        }
+        if docket.to == docket.seen.judged && docket.due.is_empty() && docket.late.is_empty() {
             return Ok(Progress::Idle);
         }
+        let late = self.take_in_late(&docket.late).await?;
         let intake = self.take_in(&docket.logs).await?;
-        let agreements = self.agreements(&docket, &intake).await?;
+        let mut agreements = self.agreements(&docket, &intake).await?;
+        agreements.extend(self.late_agreements(late).await?);
         let matters = self.gather(agreements, &intake, &docket).await?;
         let (this, horizon, by) = (&*self, docket.horizon(), &catalog);
         let hearings: Vec<_> = stream::iter(matters)
@@ -211,6 +230,7 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
             tracing::debug!(to = %docket.to, "somebody else judged meanwhile, or a rollback came");
             return Ok(Progress::More);
         }
+        late_blocks::remove(&mut transaction, self.deployment_id, &docket.late.numbers).await?;
         if !hearings.is_empty() {
             policies::record(&mut transaction, catalog.sha256, &catalog.bytes).await?;
         }

@@ -1,7 +1,7 @@
 use sqlx::PgConnection;
 use tidewatch::fault::Fault;
 use tidewatch::ledger::roles::{self, Ensured, Role};
-use tidewatch::ledger::schema::{self, SchemaVersion};
+use tidewatch::ledger::schema::{self, RELEASE, SchemaVersion};
 use tidewatch::ledger::{Error, Ledger, Reader};
 use uuid::Uuid;
 
@@ -273,7 +273,7 @@ async fn a_schema_says_what_it_is_to_this_program() {
     let newer =
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  VALUES (20990101000001, 'from the future', true, '', 0);
-                 INSERT INTO ledger.releases (release) VALUES (2)";
+                 INSERT INTO ledger.releases (release) SELECT max(release) + 1 FROM ledger.releases";
     execute(&mut admin, newer).await.unwrap();
     let version = schema::schema_version(&mut connection).await.unwrap();
     assert_eq!(
@@ -284,12 +284,17 @@ async fn a_schema_says_what_it_is_to_this_program() {
     );
     execute(
         &mut admin,
-        "INSERT INTO ledger.releases (release) VALUES (3)",
+        "INSERT INTO ledger.releases (release) SELECT max(release) + 1 FROM ledger.releases",
     )
     .await
     .unwrap();
     let version = schema::schema_version(&mut connection).await.unwrap();
-    assert_eq!(version, SchemaVersion::TooNew { release: 3 });
+    assert_eq!(
+        version,
+        SchemaVersion::TooNew {
+            release: RELEASE + 2
+        }
+    );
     execute(
         &mut admin,
         "DELETE FROM _sqlx_migrations WHERE description = 'create releases'",

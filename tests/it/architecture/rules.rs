@@ -1,11 +1,12 @@
 use std::path::Path;
 
 /// What of this crate each module may name, beside itself. `module::Item` allows that item only.
-const MODULES: [(&str, &[&str]); 18] = [
+const MODULES: [(&str, &[&str]); 19] = [
     ("ids", &[]),
     ("fault", &[]),
     ("clock", &[]),
-    ("worker", &["fault"]),
+    ("meters", &[]),
+    ("worker", &["fault", "meters"]),
     ("jobs", &["ids"]),
     ("admission", &["ids", "jobs", KEEPER]),
     ("workflows", &["ids", "jobs", "admission", KEEPER]),
@@ -101,6 +102,7 @@ const MODULES: [(&str, &[&str]); 18] = [
             "workflows",
             "engine",
             "ledger",
+            "meters",
         ],
     ),
     ("app", &["*"]),

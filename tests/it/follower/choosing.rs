@@ -31,6 +31,10 @@ async fn follow(bench: &Bench, providers: &Providers) {
 async fn one_that_is_away_one_on_another_chain_and_one_that_refuses_stop_nothing() {
     let bench = Bench::start().await;
     bench.echo(0..30).await;
+    // Until the ledger knows its chain, every chain with the id would do.
+    follow(&bench, &providers(&[bench.node.url().as_str()])).await;
+    bench.echo(30..40).await;
+    bench.node.mine(30).await;
     let service = Service::before(bench.node.url()).await;
     service.refuse(|calls| (width(calls) > 0).then_some(Reaction::Status(503, None, "")));
     let stranger = Node::start().await;
@@ -110,8 +114,12 @@ async fn one_whose_head_is_below_the_irreversible_block_is_sick_and_no_reason_to
 async fn one_that_is_slow_is_asked_beside_another() {
     let bench = Bench::start().await;
     bench.echo(0..30).await;
-    let service = Service::before(bench.node.url()).await;
-    let pool = providers(&[service.url.as_str(), bench.node.url().as_str()]);
+    let (service, other) = (
+        Service::before(bench.node.url()).await,
+        Service::before(bench.node.url()).await,
+    );
+    other.refuse(|_| Some(Reaction::Late(Duration::from_millis(30))));
+    let pool = providers(&[service.url.as_str(), other.url.as_str()]);
     follow(&bench, &pool).await;
     // An answer to these comes only after the time that any question may take.
     service.refuse(|calls| {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tidewatch::chain::{Provider, Providers};
+use tidewatch::chain::Provider;
 use tidewatch::follower::Follower;
 use tidewatch::worker::{self, Pace, Wake};
 use tokio_util::sync::CancellationToken;
@@ -35,16 +35,17 @@ async fn history() -> (Bench, Service) {
 
 /// Follows through the service until the ledger holds what the chain holds.
 async fn follow(bench: &Bench, service: &Service) {
-    let provider = Provider::with_timeout(&service.url, ANSWER).unwrap();
-    follow_on(bench, provider.into(), "every row is recorded").await;
+    follow_under(bench, service, "no refusal").await;
 }
 
-async fn follow_on(bench: &Bench, providers: Providers, what: &str) {
-    let follower = Follower::new(bench.database.ledger.clone(), providers, bench.following());
+async fn follow_under(bench: &Bench, service: &Service, refusal: &str) {
+    let provider = Provider::with_timeout(&service.url, ANSWER).unwrap();
+    let follower = Follower::new(bench.database.ledger.clone(), provider, bench.following());
     let stop = CancellationToken::new();
     let run = tokio::spawn(worker::run(follower, QUICK, Wake::default(), stop.clone()));
     let truth = bench.truth().await;
-    eventually(what, PATIENCE, async || {
+    let what = format!("every row is recorded under {refusal}");
+    eventually(&what, PATIENCE, async || {
         (bench.rows(true).await == truth).then_some(())
     })
     .await;
@@ -68,13 +69,11 @@ async fn a_range_that_is_refused_shrinks_whatever_the_words_are() {
         Reaction::Status(413, None, ""),
         Reaction::Status(400, None, "block range too large"),
         Reaction::Whole(-32000, "query timeout exceeded"),
-        Reaction::Cut,
-        Reaction::Late(2 * ANSWER),
     ] {
         let (shown, before) = (format!("{reaction:?}"), service.requests());
         service.refuse(move |calls| (width(calls) > 7).then(|| reaction.clone()));
         let bench = bench.with_another_ledger().await;
-        follow(&bench, &service).await;
+        follow_under(&bench, &service, &shown).await;
         // Thirty blocks of history in sevens or fives, some twenty refusals, and the looks between.
         let requests = service.requests() - before;
         assert!(requests < 200, "{requests} requests under {shown}");

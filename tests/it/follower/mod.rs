@@ -1,19 +1,24 @@
 //! The follower on a real chain and a real Postgres.
 
 mod choosing;
+mod counting;
+mod database_away;
+pub(crate) mod liar;
 mod limits;
+mod many;
 mod misbehaving;
 mod providers;
 mod recording;
 mod refusals;
 mod reorganisations;
+mod verifying;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes};
 use serde_json::{Value, json};
-use tidewatch::chain::Providers;
+use tidewatch::chain::Provider;
 use tidewatch::fault::Fault;
 use tidewatch::follower::{ActAt, Error, Follower, Following, IrreversibleAt};
 use tidewatch::ids::DeploymentId;
@@ -98,8 +103,8 @@ impl Bench {
         }
     }
 
-    fn provider(&self) -> Providers {
-        Providers::new([self.node.url().as_str()]).unwrap()
+    fn provider(&self) -> Provider {
+        Provider::new(self.node.url().as_str()).unwrap()
     }
 
     fn follower(&self, following: &Following) -> Follower {
@@ -140,12 +145,22 @@ impl Bench {
     }
 
     async fn rows(&self, canonical: bool) -> Vec<Row> {
+        self.rows_where(canonical, None).await
+    }
+
+    /// The canonical rows of one of several deployments.
+    async fn rows_of(&self, deployment: DeploymentId) -> Vec<Row> {
+        self.rows_where(true, Some(deployment.0)).await
+    }
+
+    async fn rows_where(&self, canonical: bool, deployment: Option<i64>) -> Vec<Row> {
         type Columns = (i64, Vec<u8>, i64, Vec<u8>, Vec<u8>, Vec<Vec<u8>>, Vec<u8>);
         let rows: Vec<Columns> = sqlx::query_as(
             "SELECT block_number, block_hash, log_index, transaction_hash, address, topics, data FROM ledger.logs
-             WHERE canonical = $1 ORDER BY block_number, log_index",
+             WHERE canonical = $1 AND ($2::bigint IS NULL OR deployment_id = $2) ORDER BY block_number, log_index",
         )
         .bind(canonical)
+        .bind(deployment)
         .fetch_all(&self.database.pool)
         .await
         .unwrap();

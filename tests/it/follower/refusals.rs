@@ -1,6 +1,7 @@
 //! What is not followed, and the sentence that says why.
 
 use alloy::primitives::Address;
+use tidewatch::chain::Providers;
 use tidewatch::fault::Fault;
 use tidewatch::follower::{self, Follower, Following, check_contracts};
 use tidewatch::worker::Chain as Sentence;
@@ -33,7 +34,7 @@ async fn a_chain_restarted_under_the_same_id_is_refused() {
 #[tokio::test]
 async fn contracts_that_cannot_be_followed_are_refused_with_a_sentence() {
     let bench = Bench::start().await;
-    let provider = bench.provider();
+    let provider = Providers::from(bench.provider());
     let sentence = async |following: Following| {
         let error = check_contracts(&provider, &following).await.unwrap_err();
         assert_eq!(error.fault(), Fault::Fatal);

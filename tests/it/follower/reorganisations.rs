@@ -130,6 +130,7 @@ async fn a_reorganisation_below_the_irreversible_block_halts_until_it_is_release
 
     bench.node.reorganise(6).await;
     bench.echo(100..103).await;
+    let truth = bench.truth().await;
     settle(&mut follower).await.unwrap();
     let cursor = bench.cursor(deployment).await;
     let reason = cursor.halt.expect("the deployment is halted");
@@ -137,6 +138,7 @@ async fn a_reorganisation_below_the_irreversible_block_halts_until_it_is_release
     assert_eq!(cursor.position, recorded);
     assert_eq!(bench.rows(true).await, before);
 
+    // The operator takes the chain as it is now: what it no longer has is rolled back, however final it was.
     let mut connection = bench.database.ledger.acquire().await.unwrap();
     assert!(
         cursors::release_halt(&mut connection, deployment)
@@ -144,5 +146,24 @@ async fn a_reorganisation_below_the_irreversible_block_halts_until_it_is_release
             .unwrap()
     );
     settle(&mut follower).await.unwrap();
-    assert!(bench.cursor(deployment).await.halt.is_some());
+    let cursor = bench.cursor(deployment).await;
+    assert_eq!(cursor.halt, None);
+    assert_eq!(bench.rows(true).await, bench.truth().await);
+    let gone: Vec<_> = before
+        .into_iter()
+        .filter(|row| !truth.contains(row))
+        .collect();
+    assert_eq!(gone.len(), 6 * LOGS);
+    assert_eq!(bench.rows(false).await, gone);
+    assert_eq!(cursor.position.recorded.number, bench.node.head().await);
+    assert_eq!(
+        cursor.irreversible.unwrap().number,
+        bench.node.head().await - 2
+    );
+    assert!(cursor.verified <= cursor.position.recorded.number - 3);
+    assert!(
+        !cursors::release_halt(&mut connection, deployment)
+            .await
+            .unwrap()
+    );
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
-use tidewatch::chain::Providers;
-use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt};
+use tidewatch::chain::{Provider, Providers};
+use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt, Verifier};
 use tidewatch::ids::{AgreementId, DeploymentId, Did};
 use tidewatch::keeper::ContractCalls;
 use tidewatch::ledger::Ledger;
@@ -48,7 +48,8 @@ pub(crate) struct Bench {
     pub(crate) follower: Follower,
     pub(crate) id: DeploymentId,
     pub(crate) catalog: watch::Sender<Arc<Catalog>>,
-    _database: Database,
+    following: Following,
+    database: Database,
 }
 
 /// A job as its rows have it.
@@ -65,6 +66,12 @@ pub(crate) struct Job {
 impl Bench {
     /// Follows a chain on which things may have happened already.
     pub(crate) async fn on(chain: Chain, rules: Rules) -> Self {
+        let provider = Provider::new(chain.node.url().as_str()).unwrap();
+        Self::through(provider, chain, rules).await
+    }
+
+    /// Follows a chain through a provider that may not tell all of it.
+    pub(crate) async fn through(provider: Provider, chain: Chain, rules: Rules) -> Self {
         let database = Database::create().await;
         let (pool, ledger) = (database.pool.clone(), database.ledger.clone());
         let deployment = &chain.deployment;
@@ -79,8 +86,7 @@ impl Bench {
             act_from_block: Some(rules.act_from),
             filter_version: 1,
         };
-        let provider = Providers::new([chain.node.url().as_str()]).unwrap();
-        let mut follower = Follower::new(ledger.clone(), provider, following);
+        let mut follower = Follower::new(ledger.clone(), provider, following.clone());
         let id = follower.open().await.unwrap();
         Self {
             chain,
@@ -89,7 +95,8 @@ impl Bench {
             follower,
             id,
             catalog: watch::Sender::new(Arc::new(Catalog::empty())),
-            _database: database,
+            following,
+            database,
         }
     }
 
@@ -108,6 +115,23 @@ impl Bench {
         );
         let catalog = Catalog::parse(text.as_bytes()).unwrap();
         self.catalog.send_replace(Arc::new(catalog));
+    }
+
+    /// The database's URL, as its owner.
+    pub(crate) fn url(&self) -> &str {
+        &self.database.url
+    }
+
+    /// A verifier that asks these providers, and the contracts for what they count.
+    pub(crate) fn verifier(&self, providers: Vec<Provider>) -> Verifier {
+        let keeper = Some(self.chain.deployment.clone());
+        Verifier::new(
+            self.ledger.clone(),
+            providers,
+            self.following.clone(),
+            self.id,
+            keeper,
+        )
     }
 
     pub(crate) fn judge(&self) -> Judge<Providers> {

@@ -46,18 +46,21 @@ impl Service {
 
     /// Whether its API answers. It listens on a port that the system chose, and says so in its log.
     async fn is_ready(&mut self) -> bool {
-        let log = self.log();
-        let told = log
-            .lines()
-            .skip(self.told_before)
-            .find(|line| line.contains("the API listens"));
-        let told = told.and_then(|line| serde_json::from_str::<Value>(line).ok());
-        let Some(address) = told.as_ref().and_then(|told| told["address"].as_str()) else {
+        let Some(address) = self.told("the API listens") else {
             return false;
         };
         self.api = format!("http://{address}");
         let answer = reqwest::get(format!("{}/readyz", self.api)).await;
         answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// The address that it named in the log line with these words, since it was started.
+    pub(crate) fn told(&self, words: &str) -> Option<String> {
+        let log = self.log();
+        let mut lines = log.lines().skip(self.told_before);
+        let line = lines.find(|line| line.contains(words))?;
+        let told: Value = serde_json::from_str(line).ok()?;
+        told["address"].as_str().map(ToOwned::to_owned)
     }
 
     /// Starts it without waiting for anything.
@@ -76,6 +79,7 @@ impl Service {
             .env("RUST_BACKTRACE", "1")
             .env("RUST_LOG", "info,tidewatch=debug")
             .env("TIDEWATCH_API_LISTEN", "127.0.0.1:0")
+            .env("TIDEWATCH_METRICS_LISTEN", "127.0.0.1:0")
             .envs(variables.iter().cloned())
             .current_dir(directory)
             .stdin(Stdio::null())

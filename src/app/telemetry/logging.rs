@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 ///
 /// # Errors
 /// An unknown format, a filter that does not parse, or a second call in one process.
-pub(super) fn start(format: Option<&str>, filter: Option<&str>) -> anyhow::Result<()> {
+pub(in crate::app) fn start(format: Option<&str>, filter: Option<&str>) -> anyhow::Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let json = match format {
         Some("json") => true,

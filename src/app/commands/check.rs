@@ -1,0 +1,231 @@
+use anyhow::{Context, bail};
+
+use super::opening::say;
+use crate::app::config::{
+    ApiConfig, ChainConfig, Environment, Secret, ServiceConfig, ServiceOptions,
+};
+use crate::app::{catalog, service};
+use crate::chain::Provider;
+use crate::follower;
+use crate::keeper::{Deployment, Facts};
+use crate::ledger::{Ledger, Reader, deployments, roles};
+
+/// Asks every part that the chosen roles use, and says in one line each that it is well, or what is wrong and how to mend it.
+pub(in crate::app) async fn run(
+    options: &ServiceOptions,
+    environment: &Environment,
+) -> anyhow::Result<()> {
+    let config = ServiceConfig::read(options, environment)?;
+    let mut report = Report::default();
+    report.add("configuration", Ok("it can be read".to_owned()))?;
+    report.add("catalog", check_catalog(&config))?;
+    let keeper = match &config.keeper {
+        Some(path) => {
+            let keeper = service::read_deployment(Some(path));
+            report.add(
+                "deployment file",
+                keeper.as_ref().map(described).map_err(told),
+            )?;
+            keeper.ok()
+        }
+        None => None,
+    };
+    let ledger = check_databases(&config, &mut report).await?;
+    if let Some(chain) = &config.chain {
+        check_chain(chain, keeper.as_ref(), ledger.as_ref(), &mut report).await?;
+    }
+    if config.engine.is_some() {
+        let connected = service::connect_engine(config.engine.as_ref()).await;
+        let well = connected.map(|_| "it answers, and has the namespace's workflows".to_owned());
+        report.add("cluster", well)?;
+    }
+    report.finish()
+}
+
+/// What was found, printed line by line.
+#[derive(Default)]
+struct Report {
+    wrong: usize,
+}
+
+impl Report {
+    fn add(&mut self, part: &str, found: anyhow::Result<String>) -> anyhow::Result<()> {
+        match found {
+            Ok(well) => say(format!("ok     {part}: {well}")),
+            Err(error) => {
+                self.wrong += 1;
+                say(format!("wrong  {part}: {error:#}"))
+            }
+        }
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self.wrong {
+            0 => Ok(()),
+            1 => bail!("one part is not as it must be"),
+            wrong => bail!("{wrong} parts are not as they must be"),
+        }
+    }
+}
+
+fn told(error: &anyhow::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error:#}")
+}
+
+fn described(keeper: &Deployment) -> String {
+    format!(
+        "{} contracts of version {} on chain {} from block {} on",
+        keeper.addresses().len(),
+        keeper.keeper_version,
+        keeper.chain_id,
+        keeper.start_block
+    )
+}
+
+fn check_catalog(config: &ServiceConfig) -> anyhow::Result<String> {
+    catalog::open(config.catalog.as_deref())?;
+    Ok(config.catalog.as_ref().map_or_else(
+        || "none: every asset is somebody else's".to_owned(),
+        |path| format!("{} can be used", path.display()),
+    ))
+}
+
+async fn check_databases(
+    config: &ServiceConfig,
+    report: &mut Report,
+) -> anyhow::Result<Option<Ledger>> {
+    let mut opened = None;
+    if let Some(url) = &config.database_url {
+        let ledger = service::open_ledger(url).await;
+        let well = ledger
+            .as_ref()
+            .map(|_| "it answers, with this version's schema".to_owned());
+        report.add("database", well.map_err(told))?;
+        if let Ok(ledger) = ledger {
+            report.add("logins", check_logins(&ledger).await)?;
+            opened = Some(ledger);
+        }
+    }
+    if let Some(ApiConfig { database_url, .. }) = &config.api {
+        let reader = Reader::connect(database_url.expose()).await;
+        let well = reader.map(|_| "it can read, and nothing else".to_owned());
+        report.add("the API's login", well.map_err(anyhow::Error::from))?;
+    }
+    Ok(opened)
+}
+
+async fn check_logins(ledger: &Ledger) -> anyhow::Result<String> {
+    let lacking = roles::list_lacking(&mut *ledger.acquire().await?).await?;
+    if lacking.is_empty() {
+        return Ok("writer, reader and auditor have their rights".to_owned());
+    }
+    bail!(
+        "{} lacks rights: run `tidewatch migrate`",
+        lacking.join(", ")
+    )
+}
+
+async fn check_chain(
+    chain: &ChainConfig,
+    keeper: Option<&Deployment>,
+    ledger: Option<&Ledger>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut answering = Vec::new();
+    for url in &chain.rpc_urls {
+        let (name, found) = check_provider(url, chain, keeper, ledger).await;
+        if found.is_ok() {
+            answering.extend(Provider::new(url.expose()));
+        }
+        report.add(&format!("provider {name}"), found)?;
+    }
+    let mut hosts: Vec<_> = answering
+        .iter()
+        .filter_map(|provider| provider.name().split(':').next())
+        .collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    let quorum = chain.quorum;
+    let reached = match hosts.len() {
+        hosts if hosts >= quorum => Ok(format!("{hosts} hosts are well, {quorum} must agree")),
+        hosts => Err(anyhow::anyhow!(
+            "{quorum} hosts must agree and {hosts} are well: nothing is started until there are more"
+        )),
+    };
+    report.add("quorum", reached)?;
+    if let (Some(provider), Some(keeper)) = (answering.first(), keeper) {
+        report.add("templates", check_templates(provider, keeper).await)?;
+    }
+    Ok(())
+}
+
+async fn check_provider(
+    url: &Secret,
+    chain: &ChainConfig,
+    keeper: Option<&Deployment>,
+    ledger: Option<&Ledger>,
+) -> (String, anyhow::Result<String>) {
+    let provider = match Provider::new(url.expose()) {
+        Ok(provider) => provider,
+        Err(error) => return ("without a usable URL".to_owned(), Err(error.into())),
+    };
+    let name = provider.name().to_owned();
+    let found = async {
+        let head = provider.head().await?.at.number;
+        if let Some(keeper) = keeper {
+            let following = service::following(chain, keeper);
+            follower::check_contracts(&provider.clone().into(), &following).await?;
+            if let Some(ledger) = ledger {
+                check_identity(&provider, keeper, ledger).await?;
+            }
+        }
+        Ok(format!(
+            "it is on the right chain, at block {head}, and has the contracts"
+        ))
+    };
+    let found = found.await;
+    (name, found)
+}
+
+/// Whether the chain is the one that the ledger follows under its id, if it follows any.
+async fn check_identity(
+    provider: &Provider,
+    keeper: &Deployment,
+    ledger: &Ledger,
+) -> anyhow::Result<()> {
+    let connection = &mut ledger.acquire().await?;
+    let known =
+        deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
+            .await?;
+    let genesis = provider.genesis_hash().await?;
+    let is_known = known.is_empty()
+        || known
+            .iter()
+            .any(|deployment| deployment.identity.genesis_hash == genesis);
+    if is_known {
+        return Ok(());
+    }
+    bail!(
+        "its block 0 is {genesis:#x}, which is not the chain that the ledger follows under id {}: it was restarted, or it is another one; give it a database of its own",
+        keeper.chain_id
+    )
+}
+
+async fn check_templates(provider: &Provider, keeper: &Deployment) -> anyhow::Result<String> {
+    let facts = Facts::new(provider, &keeper.contracts);
+    for template in &keeper.template_ids {
+        let approved = facts
+            .is_template_approved(*template, None)
+            .await
+            .context("it could not be asked whether the templates are approved")?;
+        if !approved {
+            bail!(
+                "template {template} of the deployment file is not approved on chain: no agreement can be made under it; its owner must approve it, or take it out of templateIds"
+            );
+        }
+    }
+    Ok(match keeper.template_ids.len() {
+        0 => "the deployment file names the template contract alone".to_owned(),
+        named => format!("{named} approved template ids"),
+    })
+}

@@ -1,0 +1,237 @@
+//! Metrics in Prometheus' text format, on a port of their own: what they say is for operators, and the API's port is public.
+//!
+//! Counters and histograms are this process's own. What the ledger knows is read at each scrape, by the login that the process
+//! has anyway; without a database that part is missing and `tidewatch_ledger_readable` is 0, since what cannot be seen must not
+//! look like zero.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::ids::DeploymentId;
+use crate::jobs::Phase;
+use crate::ledger::gauges::{self, Gauges};
+use crate::ledger::{Ledger, Reader, reader};
+use crate::meters;
+use crate::worker::Chain;
+
+/// Version 0.0.4 of the text exposition format.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What this process has counted so far.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct Metrics {
+    handle: PrometheusHandle,
+}
+
+/// What a scrape needs.
+#[derive(Clone, Debug)]
+struct Shown {
+    handle: PrometheusHandle,
+    source: Option<Source>,
+}
+
+/// Where what the ledger knows is read from.
+#[derive(Clone, Debug)]
+pub(in crate::app) enum Source {
+    /// The workers' login.
+    Workers(Ledger, DeploymentId),
+    /// The API's login.
+    Reader(Reader),
+}
+
+impl Metrics {
+    /// Begins to record. Once in a process.
+    ///
+    /// # Errors
+    /// A second call.
+    pub(in crate::app) fn start() -> anyhow::Result<Self> {
+        let handle = recorder().context("metrics could not be set up")?;
+        meters::describe();
+        Ok(Self { handle })
+    }
+
+    /// Listens on `listen` and answers the task that serves `GET /metrics` there until `stop` is cancelled.
+    ///
+    /// # Errors
+    /// An address that cannot be listened on.
+    pub(in crate::app) async fn serve(
+        self,
+        listen: SocketAddr,
+        source: Option<Source>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("TIDEWATCH_METRICS_LISTEN: could not listen on {listen}"))?;
+        tracing::info!(address = %listener.local_addr()?, "metrics can be read");
+        let shown = Shown {
+            handle: self.handle,
+            source,
+        };
+        let router = Router::new().route("/metrics", get(show)).with_state(shown);
+        Ok(async move {
+            axum::serve(listener, router)
+                .with_graceful_shutdown(stop.cancelled_owned())
+                .await
+                .context("metrics can no longer be read")
+        })
+    }
+}
+
+impl Shown {
+    async fn read(&self) -> Result<Option<Gauges>, crate::ledger::Error> {
+        match &self.source {
+            None => Ok(None),
+            Some(Source::Workers(ledger, deployment)) => {
+                gauges::read(&mut *ledger.acquire().await?, *deployment).await
+            }
+            Some(Source::Reader(reader)) => {
+                let mut transaction = reader.snapshot().await?;
+                match reader::find_deployment(&mut transaction, None).await? {
+                    Some(deployment) => gauges::read(&mut transaction, deployment).await,
+                    None => Ok(None),
+                }
+            }
+        }
+    }
+}
+
+fn recorder() -> Result<PrometheusHandle, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets(&meters::SECONDS)?
+        .install_recorder()
+}
+
+async fn show(State(metrics): State<Shown>) -> impl IntoResponse {
+    metrics.handle.run_upkeep();
+    let mut text = metrics.handle.render();
+    let read = metrics.read().await;
+    if metrics.source.is_some() {
+        let readable = u8::from(read.is_ok());
+        gauge(
+            &mut text,
+            "tidewatch_ledger_readable",
+            "Whether the ledger could be read for these figures.",
+            &[(String::new(), readable.into())],
+        );
+    }
+    match read {
+        Ok(Some(gauges)) => show_gauges(&mut text, &gauges),
+        Ok(None) => {}
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "the ledger could not be read for metrics")
+        }
+    }
+    ([(header::CONTENT_TYPE, TEXT)], text)
+}
+
+fn show_gauges(text: &mut String, gauges: &Gauges) {
+    let labelled = |label: &str, rows: &[(String, i64)]| -> Vec<(String, i64)> {
+        rows.iter()
+            .map(|(value, count)| (format!("{{{label}=\"{value}\"}}"), *count))
+            .collect()
+    };
+    let plain = |value: i64| [(String::new(), value)];
+    let heights: Vec<_> = gauges
+        .heights
+        .iter()
+        .map(|(name, height)| ((*name).to_owned(), *height))
+        .collect();
+    gauge(
+        text,
+        "tidewatch_block_number",
+        "Heights of horizons and cursors.",
+        &labelled("of", &heights),
+    );
+    gauge(
+        text,
+        "tidewatch_halted",
+        "1 while the follower is halted until an operator releases it.",
+        &plain(gauges.halted.into()),
+    );
+    gauge(
+        text,
+        "tidewatch_follower_age_seconds",
+        "Seconds since the follower last moved a cursor or a horizon.",
+        &plain(gauges.follower_age_seconds),
+    );
+    let phases: Vec<_> = Phase::ALL
+        .iter()
+        .map(|phase| {
+            let known = gauges
+                .open_jobs
+                .iter()
+                .find(|(name, _)| name == phase.as_str());
+            (
+                phase.as_str().to_owned(),
+                known.map_or(0, |(_, jobs)| *jobs),
+            )
+        })
+        .collect();
+    gauge(
+        text,
+        "tidewatch_open_jobs",
+        "Jobs that something is still to be done for, by phase.",
+        &labelled("phase", &phases),
+    );
+    gauge(
+        text,
+        "tidewatch_queue_age_seconds",
+        "Age of the job that has been queued longest.",
+        &plain(gauges.queue_age_seconds),
+    );
+    gauge(
+        text,
+        "tidewatch_parked_items",
+        "Items that could not be handled and wait for an operator, by kind.",
+        &labelled("kind", &gauges.parked),
+    );
+}
+
+/// Adds one gauge: its help, its type, and a line for each set of labels.
+fn gauge(text: &mut String, name: &str, help: &str, rows: &[(String, i64)]) {
+    // writing to a string cannot fail
+    _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+    for (labels, value) in rows {
+        _ = writeln!(text, "{name}{labels} {value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gauge_is_written_as_prometheus_reads_it() {
+        let mut text = String::new();
+        let gauges = Gauges {
+            heights: vec![("head", 7)],
+            open_jobs: vec![("running".to_owned(), 2)],
+            ..Gauges::default()
+        };
+        show_gauges(&mut text, &gauges);
+        assert!(
+            text.contains("\ntidewatch_block_number{of=\"head\"} 7\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\ntidewatch_open_jobs{phase=\"running\"} 2\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\ntidewatch_open_jobs{phase=\"queued\"} 0\n"),
+            "{text}"
+        );
+        assert!(text.contains("\ntidewatch_halted 0\n"), "{text}");
+    }
+}

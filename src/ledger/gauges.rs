@@ -1,0 +1,97 @@
+//! What metrics show of the ledger: read as a whole whenever somebody asks, so it is the same from every process.
+
+use sqlx::PgConnection;
+
+use super::{Attempt, Error};
+use crate::ids::DeploymentId;
+
+/// The ledger at one moment, as numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Heights of the cursors and horizons, by name; those that are not known yet are left out.
+    pub heights: Vec<(&'static str, i64)>,
+    /// Whether the follower is halted.
+    pub halted: bool,
+    /// Jobs that something is still to be done for, by phase.
+    pub open_jobs: Vec<(String, i64)>,
+    /// Age of the job that has been queued longest, in whole seconds; 0 when none is.
+    pub queue_age_seconds: i64,
+    /// Open parked items by kind.
+    pub parked: Vec<(String, i64)>,
+    /// Seconds since the follower last moved anything.
+    pub follower_age_seconds: i64,
+}
+
+/// Reads them. Bounded by what is open, not by what the ledger holds: finished jobs are not counted.
+///
+/// # Errors
+/// Database errors.
+pub async fn read(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+) -> Result<Option<Gauges>, Error> {
+    let Some(mut gauges) = cursors(connection, deployment).await? else {
+        return Ok(None);
+    };
+    let open = sqlx::query!(
+        r#"SELECT phase, count(*) AS "jobs!",
+                  coalesce(max(extract(epoch FROM now() - j.created_at)) FILTER (WHERE phase = 'queued'), 0)::bigint AS "age!"
+           FROM ledger.job_state s JOIN ledger.jobs j ON j.id = s.job_id
+           WHERE s.deployment_id = $1 AND NOT s.removed GROUP BY phase"#,
+        deployment.0
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .attempt("count the open jobs")?;
+    for row in open {
+        gauges.queue_age_seconds = gauges.queue_age_seconds.max(row.age);
+        gauges.open_jobs.push((row.phase, row.jobs));
+    }
+    let parked = sqlx::query!(
+        r#"SELECT kind, count(*) AS "items!" FROM ledger.parked
+           WHERE deployment_id = $1 AND replayed_at IS NULL GROUP BY kind"#,
+        deployment.0
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("count the parked items")?;
+    gauges.parked = parked
+        .into_iter()
+        .map(|row| (row.kind, row.items))
+        .collect();
+    Ok(Some(gauges))
+}
+
+async fn cursors(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+) -> Result<Option<Gauges>, Error> {
+    let row = sqlx::query!(
+        r#"SELECT head_number, act_number, irreversible_number, recorded_number, judged_number, verified_number,
+                  halt IS NOT NULL AS "halted!", extract(epoch FROM now() - updated_at)::bigint AS "age!"
+           FROM ledger.cursors WHERE deployment_id = $1"#,
+        deployment.0
+    )
+    .fetch_optional(connection)
+    .await
+    .attempt("read the cursors for metrics")?;
+    Ok(row.map(|row| {
+        let heights = [
+            ("head", row.head_number),
+            ("act", row.act_number),
+            ("irreversible", row.irreversible_number),
+            ("recorded", Some(row.recorded_number)),
+            ("judged", Some(row.judged_number)),
+            ("verified", Some(row.verified_number)),
+        ];
+        Gauges {
+            heights: heights
+                .into_iter()
+                .filter_map(|(name, height)| Some((name, height?)))
+                .collect(),
+            halted: row.halted,
+            follower_age_seconds: row.age,
+            ..Gauges::default()
+        }
+    }))
+}
