@@ -1,5 +1,6 @@
 //! The follower on a real chain and a real Postgres.
 
+mod announcing;
 mod choosing;
 mod counting;
 mod database_away;
@@ -7,6 +8,7 @@ pub(crate) mod liar;
 mod limits;
 mod many;
 mod misbehaving;
+mod omitting;
 mod providers;
 mod recording;
 mod refusals;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tidewatch::chain::Providers;
 use tidewatch::follower::{Follower, Following};
-use tidewatch::worker::{self, Pace, Wake};
+use tidewatch::worker::{self, Chain as Sentence, Pace, Wake};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,50 @@ async fn without_the_node_the_follower_stands_still_and_goes_on_when_it_is_back(
     assert_eq!(bench.rows(true).await.len(), 10 * LOGS);
     assert!(!run.is_finished());
     gate.open();
+    let truth = bench.truth().await;
+    eventually("every row is recorded", PATIENCE, async || {
+        (bench.rows(true).await == truth).then_some(())
+    })
+    .await;
+    stop.cancel();
+    run.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_is_swapped_for_another_chain_ends_the_process_and_is_followed_again_once_it_is_back()
+ {
+    let bench = Bench::start().await;
+    bench.echo(0..30).await;
+    let gate = Gate::before(bench.node.url().clone()).await;
+    let follow = |stop: &CancellationToken| {
+        let provider = Provider::new(&gate.url).unwrap();
+        let ledger = bench.database.ledger.clone();
+        let follower = Follower::new(ledger, provider, bench.following());
+        let pace = Pace::every(Duration::from_millis(10));
+        tokio::spawn(worker::run(follower, pace, Wake::default(), stop.clone()))
+    };
+    let stop = CancellationToken::new();
+    let run = follow(&stop);
+    let truth = bench.truth().await;
+    eventually("every row is recorded", PATIENCE, async || {
+        (bench.rows(true).await == truth).then_some(())
+    })
+    .await;
+
+    // Another chain under the same id, with the same contract at the same address, and longer.
+    let other = Bench::start().await;
+    assert_eq!(other.contract, bench.contract);
+    other.echo(100..150).await;
+    gate.lead_to(other.node.url());
+    let ended = run.await.unwrap().unwrap_err();
+    let sentence = Sentence(&ended).to_string();
+    assert!(sentence.contains("chain 8996 is not the one"), "{sentence}");
+    assert_eq!(bench.rows(true).await, truth);
+    assert_eq!(bench.rows(false).await, []);
+
+    gate.lead_to(bench.node.url());
+    bench.echo(30..35).await;
+    let run = follow(&stop);
     let truth = bench.truth().await;
     eventually("every row is recorded", PATIENCE, async || {
         (bench.rows(true).await == truth).then_some(())
@@ -134,9 +178,10 @@ async fn answer(node: &url::Url, asked: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": asked["id"], "error": error})
 }
 
-/// A door in front of a node that can be shut: connections then end at once.
+/// A door in front of a node that can be shut: connections then end at once. It can be made to lead to another node.
 struct Gate {
     url: String,
+    port: Arc<AtomicU16>,
     shut: Arc<AtomicBool>,
     refused: Arc<AtomicBool>,
     broken: Arc<tokio::sync::Notify>,
@@ -147,20 +192,20 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gate = Self {
             url: format!("http://{}/", listener.local_addr().unwrap()),
+            port: Arc::new(AtomicU16::new(node.port().unwrap())),
             shut: Arc::default(),
             refused: Arc::default(),
             broken: Arc::default(),
         };
         let (shut, refused) = (Arc::clone(&gate.shut), Arc::clone(&gate.refused));
-        let broken = Arc::clone(&gate.broken);
+        let (broken, port) = (Arc::clone(&gate.broken), Arc::clone(&gate.port));
         tokio::spawn(async move {
-            let port = node.port().unwrap();
             while let Ok((mut near, _)) = listener.accept().await {
                 if shut.load(Ordering::SeqCst) {
                     refused.store(true, Ordering::SeqCst);
                     continue;
                 }
-                let broken = Arc::clone(&broken);
+                let (broken, port) = (Arc::clone(&broken), port.load(Ordering::SeqCst));
                 tokio::spawn(async move {
                     let mut far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
                     tokio::select! {
@@ -175,6 +220,12 @@ impl Gate {
 
     fn close(&self) {
         self.shut.store(true, Ordering::SeqCst);
+        self.broken.notify_waiters();
+    }
+
+    /// From now on another node is behind it.
+    fn lead_to(&self, node: &url::Url) {
+        self.port.store(node.port().unwrap(), Ordering::SeqCst);
         self.broken.notify_waiters();
     }
 

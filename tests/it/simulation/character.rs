@@ -63,19 +63,29 @@ const REFUSALS: [(i64, &str); 6] = [
 ];
 
 impl Character {
-    /// Somebody of that world; `tags` is a matter of the chain.
-    pub(super) fn thrown(dice: &mut Dice, tags: bool) -> Self {
+    /// Somebody of that world; `tags` is a matter of the chain. Only one that is not alone forgets logs for good.
+    pub(super) fn thrown(dice: &mut Dice, tags: bool, has_others: bool) -> Self {
         Self {
             receipts: dice.percent(75),
             tags,
             blocks: dice.percent(60).then(|| dice.between(1..=60)),
             both_ends: dice.percent(50),
-            logs: dice.percent(40).then(|| dice.place(60) + 30),
-            batch: None,
+            logs: dice.percent(40).then(|| dice.place(60) + 3),
+            batch: dice.percent(30).then(|| dice.place(20) + 4),
             beyond: dice.one_of(&[Beyond::Refused, Beyond::Nothing]),
-            state_from: 0,
-            blooms: Blooms::True,
-            logs_from: 0,
+            state_from: dice.one_of(&[0, 0, 30]),
+            blooms: dice.one_of(&[
+                Blooms::True,
+                Blooms::True,
+                Blooms::Zero,
+                Blooms::Ones,
+                Blooms::Wrong,
+            ]),
+            logs_from: if has_others {
+                dice.one_of(&[0, 0, 20, 60])
+            } else {
+                0
+            },
             lag: dice.one_of(&[0, 0, 0, 1, 2, 5]),
             refusal: dice.place(REFUSALS.len()),
         }

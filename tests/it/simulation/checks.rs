@@ -17,6 +17,8 @@ pub(super) struct Checks {
     ever: BTreeSet<(B256, u64)>,
     irreversible: u64,
     epoch: i64,
+    /// What the last failed tick said, for whoever reads why a play failed.
+    pub(super) last_error: Option<String>,
 }
 
 impl Checks {
@@ -27,6 +29,7 @@ impl Checks {
         nothing_is_invented(world, seen);
         proofs_are_honest(world, seen);
         nothing_shallow_is_actable(world, rule, seen);
+        nothing_verified_has_a_hole(world, seen);
         self.nothing_disappears(seen);
     }
 
@@ -177,6 +180,37 @@ fn nothing_shallow_is_actable(world: &World, rule: ActAt, seen: &Recorded) {
         assert!(
             deep,
             "work may start for block {block}, which is not deep enough for {rule}"
+        );
+    }
+}
+
+/// Whatever counts as verified is whole: up to there, work starts on the strength of what is recorded.
+fn nothing_verified_has_a_hole(world: &World, seen: &Recorded) {
+    let mut rows: BTreeMap<u64, usize> = BTreeMap::new();
+    for log in &seen.canonical {
+        *rows.entry(log.number).or_default() += 1;
+    }
+    let verified = unsigned(seen.cursor.verified_number);
+    for number in world.deployment.start_block.max(1)..=verified {
+        // Below the irreversible block only blocks with logs are kept, and there is one chain only.
+        let settled = world
+            .now()
+            .at(number)
+            .filter(|block| world.is_final(block.at));
+        let hash = seen.heights.get(&number).copied();
+        let block = match (hash, settled) {
+            (Some(hash), _) => world.block(hash).expect("the world made the block"),
+            (None, Some(block)) => block,
+            (None, None) => {
+                panic!("block {number} is called verified, and nobody knows which it is")
+            }
+        };
+        assert_eq!(
+            rows.get(&number).copied().unwrap_or(0),
+            block.followed.len(),
+            "block {} is called verified ({:?})",
+            block.at,
+            seen.blocks.get(&block.at.hash)
         );
     }
 }

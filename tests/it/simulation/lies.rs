@@ -1,8 +1,12 @@
 //! How answers are bent on their way: what fails openly, and what looks like success.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
 use alloy::primitives::{B256, Bloom};
 use serde_json::{Value, json};
 
+use super::block::Era;
 use super::character::{Blooms, Character};
 use super::dice::Dice;
 use super::honest::{Answer, Refusal, number};
@@ -17,8 +21,8 @@ pub(super) enum Delivery {
     Status(u16, Option<&'static str>),
     /// With success and a page of HTML.
     Html,
-    /// With success and nothing.
-    Empty,
+    /// With success and any bytes, or none.
+    Garbage(Vec<u8>),
     /// The connection ends in the middle.
     Cut,
     /// After the asker's patience has ended.
@@ -40,7 +44,7 @@ impl Delivery {
             4 => Self::Status(503, None),
             5 => Self::Status(413, None),
             6 => Self::Html,
-            7 => Self::Empty,
+            7 => Self::Garbage(dice.bytes(200)),
             8 | 9 => Self::Cut,
             10 => Self::Late,
             11 | 12 => Self::Short,
@@ -58,6 +62,8 @@ pub(super) struct Liar<'a> {
     pub(super) place: (usize, usize),
     /// The seed of the world.
     pub(super) seed: u64,
+    /// What it has left out already.
+    pub(super) forgotten: &'a Mutex<HashSet<B256>>,
 }
 
 impl Liar<'_> {
@@ -96,12 +102,12 @@ impl Liar<'_> {
     }
 
     /// What a provider with bad habits says each time, without any dice.
-    pub(super) fn distort(&self, method: &str, answer: Answer, omissions: bool) -> Answer {
+    pub(super) fn distort(&self, method: &str, answer: Answer) -> Answer {
         let mut answer = answer?;
         match method {
-            "eth_getLogs" if omissions => {
+            "eth_getLogs" => {
                 if let Some(logs) = answer.as_array_mut() {
-                    logs.retain(|log| !self.omits(log));
+                    self.leave_out(logs);
                 }
             }
             "eth_getBlockByNumber" | "eth_getBlockByHash" if answer.is_object() => {
@@ -114,16 +120,31 @@ impl Liar<'_> {
         Ok(answer)
     }
 
-    /// Whether this provider leaves a log out whenever it is asked. No two providers leave out logs of the same block, and a single
-    /// one does so for a short while only: what nobody ever says, nobody can know.
-    fn omits(&self, log: &Value) -> bool {
-        let block: B256 = serde_json::from_value(log["blockHash"].clone()).unwrap();
-        let mut dice = Dice::of(self.seed, format!("who omits logs of {block}"));
+    /// Leaves out all logs of some blocks, as nodes do that have pruned them or not indexed them yet. No two providers leave out
+    /// those of the same block, and one that is alone does so once: what nobody ever says, nobody can know.
+    fn leave_out(&self, logs: &mut Vec<Value>) {
+        let hash = |log: &Value| serde_json::from_value::<B256>(log["blockHash"].clone()).unwrap();
+        let blocks: HashMap<_, _> = logs
+            .iter()
+            .map(|log| (hash(log), number(&log["blockNumber"])))
+            .collect();
+        let left_out: HashSet<_> = blocks
+            .into_iter()
+            .filter(|(block, number)| self.omits(*block, *number))
+            .map(|(block, _)| block)
+            .collect();
+        logs.retain(|log| !left_out.contains(&hash(log)));
+    }
+
+    fn omits(&self, block: B256, number: u64) -> bool {
+        let mut dice = Dice::of(self.seed, format!("who leaves out {block}"));
         let (own, all) = self.place;
-        let whose = dice.place(all) == own;
-        let forgotten = number(&log["blockNumber"]) < self.character.logs_from;
-        let slow = dice.percent(15) && self.world.age(block) < 3;
-        whose && (forgotten || slow)
+        let is_own = dice.place(all) == own;
+        let is_chosen = dice.percent(15);
+        if all == 1 {
+            return is_chosen && self.forgotten.lock().unwrap().insert(block);
+        }
+        is_own && (is_chosen || number < self.character.logs_from)
     }
 
     fn bloom(&self, block: &Value) -> Option<Bloom> {
@@ -159,13 +180,19 @@ impl Liar<'_> {
         if answer.is_null() {
             return answer;
         }
-        match dice.place(4) {
+        match dice.place(5) {
             0 => Value::Null,
-            1 => {
+            // Where hashes cannot be recomputed, whoever names another one is believed: it is another chain then.
+            1 if self.world.era != Era::Authority => {
+                let field = dice.one_of(&["hash", "parentHash"]);
+                answer[field] = json!(dice.hash());
+                answer
+            }
+            1 | 2 => {
                 let other = dice.place(self.stand.blocks.len());
                 self.stand.blocks[other].shown()
             }
-            2 => {
+            3 => {
                 let field = dice.one_of(&["hash", "parentHash", "receiptsRoot", "timestamp"]);
                 answer.as_object_mut().unwrap().remove(field);
                 answer

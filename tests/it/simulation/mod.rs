@@ -1,8 +1,45 @@
 //! A world with a will of its own, whose truth is known: whatever its providers say, the ledger comes to hold that truth.
 //!
-//! A seed makes a chain of real blocks (their hashes, bloom filters and receipts roots are right), which grows and reorganises;
-//! providers over real HTTP that each fail and lie in their own way; and replicas of the follower on a real Postgres that are
-//! killed at any poll, lose their sessions, or work at the same moment.
+//! A seed makes a chain of real blocks (their hashes, bloom filters and receipts roots are right), which grows and reorganises in
+//! every way; providers over real HTTP that each fail and lie in their own way; and replicas of follower and verifier on a real
+//! Postgres that die at any poll of their future, lose their sessions, or work at the same moment. Then the lies stop.
+//!
+//! `TIDEWATCH_SIMULATION_SEED=7` plays one world alone, `=100..200` those. The chain, the characters and what happens in which
+//! order come from the seed; when bytes arrive does not, so a failure may need a few plays to come again.
+//!
+//! Layout: `world.rs`, `block.rs`, `contents.rs`: the truth. `node.rs`: a provider; `honest.rs`: what it knows; `character.rs`: what
+//! it can do; `lies.rs`: what becomes of its answers. `replica.rs`, `play.rs`: who follows, and what happens to them. `recorded.rs`,
+//! `checks.rs`: the ledger, and what must hold. `dice.rs`, `haste.rs`: chance and time.
+//!
+//! What is a failure, at every step:
+//! - a row that is no log of a block that was made, or a field of it that differs; two canonical logs at one place;
+//! - a log that was recorded once and is neither canonical nor a tombstone;
+//! - a block that is called proven by its root or its bloom filter, or that counts as verified, with a log missing;
+//! - a log on which work may start, in a block that was never as deep as the rule asks;
+//! - an irreversible block that can go away, or that falls; a halt, since nothing irreversible ever changes here;
+//! - a tick that ends the process, or that asks more than a bounded number of questions.
+//!
+//! And in the end, with everybody honest: that it does not come to rest with all recorded and verified, or that the canonical rows
+//! are not the chain's, block by block and field by field.
+//!
+//! What is none: a tick that fails and says so; standing still while nobody tells the truth; work on a block that is orphaned
+//! later, where the operator's rule allows that. And what nobody could know: a provider that names blocks final that are not, or
+//! writes the same wrong content each time; a log that is left out of every answer of every provider. No two of these providers
+//! leave out logs of the same block, and one that is alone leaves them out once.
+//!
+//! Ways in which the follower could be broken, each of which these worlds must show; seen to fail with the change made on purpose:
+//! 1. rows of a replaced block stay canonical (no tombstones on a rollback);
+//! 2. a replaced block is not noticed (parents are not compared);
+//! 3. a revived block keeps its tombstones (no return to an old fork);
+//! 4. the cursor moves without the rows, or the rows come without the cursor (two commits);
+//! 5. a second follower's cursor is not compared (no compare-and-set);
+//! 6. a first reading of history counts as verified;
+//! 7. a bloom filter is believed that was never shown to be true;
+//! 8. receipts are believed that do not add up to the root;
+//! 9. an answer that contradicts itself is taken (logs of other blocks, addresses or heights, one log twice);
+//! 10. the horizon for acting follows the provider's head instead of the recorded tip;
+//! 11. the irreversible block follows a provider down;
+//! 12. a refusal is asked again and again within a tick.
 
 mod block;
 mod character;
@@ -23,7 +60,7 @@ use std::thread;
 
 use play::Play;
 
-/// Seeds of a run in which no others are named.
+/// Seeds of a run in which no others are named: about half a minute on two cores.
 const SEEDS: std::ops::Range<u64> = 0..24;
 
 /// Worlds that are played side by side: most of the time each waits for the database or for its own requests.

@@ -1,8 +1,10 @@
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use alloy::primitives::B256;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -34,8 +36,6 @@ pub(super) struct Trouble {
     pub(super) delivery: u32,
     /// Single answers that are refused or bent.
     pub(super) answers: u32,
-    /// Whether logs are left out.
-    pub(super) omissions: bool,
 }
 
 struct Inner {
@@ -46,6 +46,8 @@ struct Inner {
     /// How late an answer is that is late.
     late: Duration,
     trouble: Mutex<Option<Trouble>>,
+    /// Blocks whose logs were left out once, by a provider that is alone.
+    forgotten: Mutex<HashSet<B256>>,
     requests: AtomicU64,
 }
 
@@ -63,11 +65,12 @@ impl Node {
         let tags = world.lock().unwrap().has_tags();
         let inner = Arc::new(Inner {
             world: Arc::clone(world),
-            character: Character::thrown(&mut dice, tags),
+            character: Character::thrown(&mut dice, tags, place.1 > 1),
             place,
             seed,
             late,
             trouble: Mutex::new(Some(trouble)),
+            forgotten: Mutex::default(),
             requests: AtomicU64::new(0),
         });
         let host = Ipv4Addr::new(127, 0, 0, u8::try_from(place.0 + 1).unwrap());
@@ -170,8 +173,9 @@ impl Inner {
                 stand,
                 place: self.place,
                 seed: self.seed,
+                forgotten: &self.forgotten,
             };
-            answer = liar.distort(method, answer, trouble.omissions);
+            answer = liar.distort(method, answer);
             if dice.percent(trouble.answers) {
                 answer = if dice.percent(40) {
                     Err(Liar::refuse(dice))
@@ -207,7 +211,7 @@ async fn deliver(delivery: Delivery, text: String, late: Duration) -> Response {
             response
         }
         Delivery::Html => PAGE.into_response(),
-        Delivery::Empty => String::new().into_response(),
+        Delivery::Garbage(bytes) => bytes.into_response(),
         Delivery::Cut => {
             let half = Bytes::from(text[..text.len() / 2].to_owned());
             let broken = std::io::Error::other("the line is cut");

@@ -3,40 +3,38 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::postgres::PgPool;
-use tidewatch::chain::{Provider, Providers};
+use tidewatch::chain::Provider;
 use tidewatch::fault::Fault;
 use tidewatch::follower::{ActAt, Error, Following, IrreversibleAt};
 use tidewatch::ids::DeploymentId;
-use tidewatch::worker::{Chain as Sentence, Progress, Worker};
+use tidewatch::worker::{Chain as Sentence, Progress};
 use tokio::time::Instant;
 
 use super::checks::Checks;
 use super::dice::Dice;
 use super::node::{Node, Trouble};
-use super::recorded::{Recorded, unsigned};
-use super::replica::{Door, Replica};
+use super::recorded::Recorded;
+use super::replica::{Door, Duty, Replica, Scene};
 use super::world::World;
 use crate::support::database::Database;
 use crate::support::dies_after;
 
 /// How long the follower may take to come to rest once the lies have stopped, by the world's clock.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+const PATIENCE: Duration = Duration::from_secs(7_200);
 
 /// How long an answer is waited for, and how late one is that comes too late, by the same clock.
 const PATIENT: Duration = Duration::from_secs(15);
 const LATE: Duration = Duration::from_secs(20);
 
 /// Most HTTP requests of one tick, whatever is answered to them.
-const REQUESTS_PER_TICK: u64 = 60;
+const REQUESTS_PER_TICK: u64 = 150;
 
 /// One world with its providers, and the replicas that follow it.
 pub(super) struct Play {
     world: Arc<Mutex<World>>,
     nodes: Vec<Node>,
-    /// One for each node. A replica that starts anew keeps what was learned of them: making one takes longer than all that it does.
-    providers: Vec<Provider>,
+    scene: Scene,
     replicas: Vec<Option<Replica>>,
-    following: Following,
     door: Door,
     pool: PgPool,
     /// Dropped with the play.
@@ -52,31 +50,27 @@ impl Play {
         let mut dice = Dice::of(seed, "play");
         let world = Arc::new(Mutex::new(World::made_of(seed)));
         let (delivery, answers) = dice.one_of(&[(0, 0), (15, 0), (0, 10), (5, 5)]);
-        let trouble = Trouble {
-            delivery,
-            answers,
-            omissions: false,
-        };
+        let trouble = Trouble { delivery, answers };
         let count = dice.one_of(&[1, 2, 3]);
         let mut nodes = Vec::new();
         for place in 0..count {
             nodes.push(Node::start(&world, seed, (place, count), LATE, trouble).await);
         }
         let provider = |node: &Node| Provider::with_timeout(&node.url, PATIENT).unwrap();
-        let providers = nodes.iter().map(provider).collect();
-        let following = following(&world.lock().unwrap(), &mut dice);
-        let replicas = (0..dice.one_of(&[1, 2])).map(|_| None).collect();
+        let scene = Scene {
+            providers: nodes.iter().map(provider).collect(),
+            following: following(&world.lock().unwrap(), &mut dice),
+            keeper: world.lock().unwrap().deployment.clone(),
+        };
         let database = Database::create().await;
         let door = Door::to(&database.url).await;
-        let pool = door.sessions().await;
         Self {
             world,
             nodes,
-            providers,
-            replicas,
-            following,
+            scene,
+            replicas: (0..dice.one_of(&[1, 2])).map(|_| None).collect(),
+            pool: door.sessions().await,
             door,
-            pool,
             _database: database,
             deployment: None,
             checks: Checks::default(),
@@ -91,7 +85,11 @@ impl Play {
                 self.world.lock().unwrap().live();
             }
             self.turn().await;
-            self.check().await;
+            if let Some(seen) = self.read().await {
+                let world = self.world.lock().unwrap();
+                self.checks
+                    .at_a_step(&world, self.scene.following.act_at, &seen);
+            }
         }
     }
 
@@ -105,65 +103,76 @@ impl Play {
         loop {
             let mut resting = true;
             for place in 0..self.replicas.len() {
-                resting &= self.tick(place, usize::MAX).await == Some(Progress::Idle);
+                for duty in [Duty::Follow, Duty::Verify] {
+                    resting &= self.tick(place, duty, usize::MAX).await == Some(Progress::Idle);
+                }
             }
-            let head = self.world.lock().unwrap().now().head().at.number;
-            if resting && self.recorded().await == Some(head) {
-                break;
+            let seen = self.read().await.expect("the deployment is known");
+            let world = self.world.lock().unwrap();
+            if resting && seen.is_complete(&world) {
+                self.checks
+                    .at_a_step(&world, self.scene.following.act_at, &seen);
+                let first = self.scene.following.start_block.max(1);
+                return self.checks.when_settled(&world, first, &seen);
             }
             assert!(
                 Instant::now() < deadline,
-                "the follower does not come to rest at {head}"
+                "it does not come to rest: {:?}, the head is {}",
+                seen.cursor,
+                world.now().head().at
             );
+            drop(world);
             if resting {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
-        self.check().await;
-        let seen = Recorded::read(&self.pool, self.deployment.unwrap()).await;
-        let world = self.world.lock().unwrap();
-        let first = self.following.start_block.max(1);
-        self.checks.when_settled(&world, first, &seen);
     }
 
     /// One of the replicas does something, or several at once, or one dies doing it.
     async fn turn(&mut self) {
         let place = self.dice.place(self.replicas.len());
+        let duty = self
+            .dice
+            .one_of(&[Duty::Follow, Duty::Follow, Duty::Follow, Duty::Verify]);
         match self.dice.place(24) {
             0 | 1 => self.replicas[place] = None,
             2..=4 => {
                 let polls = self.dice.place(60);
-                self.tick(place, polls).await;
+                self.tick(place, duty, polls).await;
                 self.replicas[place] = None;
             }
-            5 => self.tick_while_sessions_end(place).await,
-            6..=11 if self.replicas.len() > 1 => self.tick_together().await,
+            5 => self.tick_while_sessions_end(place, duty).await,
+            6..=11 if self.replicas.len() > 1 => self.tick_together(duty).await,
             _ => {
-                self.tick(place, usize::MAX).await;
+                self.tick(place, duty, usize::MAX).await;
             }
         }
     }
 
     /// A tick of one replica, which dies at the given poll of its future.
-    async fn tick(&mut self, place: usize, polls: usize) -> Option<Progress> {
+    async fn tick(&mut self, place: usize, duty: Duty, polls: usize) -> Option<Progress> {
         let before = self.requests();
         let replica = self.replica(place).await;
-        let progress = dies_after(polls, replica.follower.tick()).await;
+        let progress = dies_after(polls, replica.tick(duty)).await;
         let asked = self.requests() - before;
-        assert!(asked <= REQUESTS_PER_TICK, "{asked} requests in one tick");
+        assert!(
+            asked <= REQUESTS_PER_TICK,
+            "{asked} requests in one tick to {duty:?}"
+        );
         self.heard(place, progress)
     }
 
-    async fn tick_together(&mut self) {
-        let polls = [self.dice.place(60), usize::MAX];
+    /// Two replicas at the same moment, of which one may die.
+    async fn tick_together(&mut self, duty: Duty) {
+        let polls = self.dice.place(120);
         self.replica(0).await;
         self.replica(1).await;
         let [Some(one), Some(two), ..] = &mut self.replicas[..] else {
             unreachable!("two replicas were just started");
         };
         let (first, second) = tokio::join!(
-            dies_after(polls[0], one.follower.tick()),
-            dies_after(polls[1], two.follower.tick())
+            dies_after(polls, one.tick(duty)),
+            dies_after(usize::MAX, two.tick(Duty::Follow))
         );
         let died = first.is_none();
         self.heard(0, first);
@@ -174,15 +183,15 @@ impl Play {
     }
 
     /// Every session of the database ends while a replica works.
-    async fn tick_while_sessions_end(&mut self, place: usize) {
+    async fn tick_while_sessions_end(&mut self, place: usize, duty: Duty) {
         let pool = self.pool.clone();
         let wait = self.dice.between(0..=15);
         let replica = self.replica(place).await;
         let ends = async {
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+            tokio::time::sleep(Duration::from_millis(50 * wait)).await;
             end_sessions(&pool).await;
         };
-        let (progress, ()) = tokio::join!(replica.follower.tick(), ends);
+        let (progress, ()) = tokio::join!(replica.tick(duty), ends);
         self.heard(place, Some(progress));
     }
 
@@ -192,9 +201,7 @@ impl Play {
         place: usize,
         progress: Option<Result<Progress, Error>>,
     ) -> Option<Progress> {
-        let known = self.replicas[place]
-            .as_ref()
-            .and_then(|replica| replica.follower.deployment());
+        let known = self.replicas[place].as_ref().and_then(Replica::deployment);
         self.deployment = self.deployment.or(known);
         match progress? {
             Ok(progress) => Some(progress),
@@ -204,9 +211,9 @@ impl Play {
                 None
             }
             Err(error) => {
-                let fault = error.fault();
-                assert_eq!(fault, Fault::Transient, "{}", Sentence(&error));
-                tracing::debug!(error = %Sentence(&error), "a tick failed");
+                let told = Sentence(&error).to_string();
+                assert_eq!(error.fault(), Fault::Transient, "{told}");
+                self.checks.last_error = Some(told);
                 None
             }
         }
@@ -215,9 +222,7 @@ impl Play {
     /// A replica that runs, started if it does not.
     async fn replica(&mut self, place: usize) -> &mut Replica {
         if self.replicas[place].is_none() {
-            let providers = Providers::from(self.providers.clone());
-            let started = Replica::start(&self.door, providers, self.following.clone());
-            self.replicas[place] = Some(started.await);
+            self.replicas[place] = Some(Replica::start(&self.door, &self.scene).await);
         }
         self.replicas[place].as_mut().unwrap()
     }
@@ -226,24 +231,13 @@ impl Play {
         self.nodes.iter().map(Node::requests).sum()
     }
 
-    async fn recorded(&self) -> Option<u64> {
-        let seen = Recorded::read(&self.pool, self.deployment?).await;
-        Some(unsigned(seen.cursor.recorded_number))
-    }
-
-    async fn check(&mut self) {
-        let Some(deployment) = self.deployment else {
-            return;
-        };
-        let seen = Recorded::read(&self.pool, deployment).await;
-        let world = self.world.lock().unwrap();
-        self.checks.at_a_step(&world, self.following.act_at, &seen);
+    async fn read(&self) -> Option<Recorded> {
+        Some(Recorded::read(&self.pool, self.deployment?).await)
     }
 }
 
 fn following(world: &World, dice: &mut Dice) -> Following {
     let deployment = &world.deployment;
-    let irreversible_at = world.depth.map(IrreversibleAt::Depth);
     let act_at = dice.one_of(&[
         ActAt::Finalized,
         ActAt::Safe,
@@ -258,7 +252,7 @@ fn following(world: &World, dice: &mut Dice) -> Following {
         addresses: deployment.addresses(),
         start_block: deployment.start_block,
         act_at,
-        irreversible_at,
+        irreversible_at: world.depth.map(IrreversibleAt::Depth),
         act_from_block: None,
         filter_version: 1,
     }
@@ -268,6 +262,6 @@ fn following(world: &World, dice: &mut Dice) -> Following {
 async fn end_sessions(pool: &PgPool) {
     let statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    let ended = sqlx::raw_sql(statement).execute(pool).await;
-    drop(ended);
+    // The session that says so may be one that was just ended.
+    _ = sqlx::raw_sql(statement).execute(pool).await;
 }

@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use tidewatch::ids::DeploymentId;
 
 use super::block::Placed;
+use super::world::World;
 
 /// The rows of a deployment at one moment.
 #[derive(Debug, Default)]
@@ -41,10 +42,21 @@ pub(super) struct Cursor {
     pub(super) recorded_number: i64,
     pub(super) recorded_hash: Vec<u8>,
     pub(super) verified_number: i64,
+    pub(super) unverified: Option<String>,
     pub(super) halt: Option<String>,
 }
 
 impl Recorded {
+    /// Whether the cursors have come to where they can come: everything is recorded, and verified as far as it is irreversible.
+    pub(super) fn is_complete(&self, world: &World) -> bool {
+        let cursor = &self.cursor;
+        let head = world.now().head().at;
+        let irreversible = cursor.irreversible_number.unwrap_or(0);
+        unsigned(cursor.recorded_number) == head.number
+            && cursor.recorded_hash == head.hash.as_slice()
+            && cursor.verified_number >= irreversible
+    }
+
     /// Reads them in one snapshot, so that what is compared belongs together.
     pub(super) async fn read(pool: &PgPool, deployment: DeploymentId) -> Self {
         type Log = (

@@ -3,22 +3,72 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
-use tidewatch::chain::Providers;
-use tidewatch::follower::{Follower, Following};
+use tidewatch::chain::{Provider, Providers};
+use tidewatch::follower::{Error, Follower, Following, Verifier};
+use tidewatch::ids::DeploymentId;
+use tidewatch::keeper::Deployment;
 use tidewatch::ledger::Ledger;
+use tidewatch::worker::{Progress, Worker};
 
 /// What one process has of its own: its workers and its sessions with the database. Both end with it.
 pub(super) struct Replica {
-    pub(super) follower: Follower,
+    ledger: Ledger,
+    scene: Scene,
+    follower: Follower,
+    verifier: Option<Verifier>,
+}
+
+/// What every replica is given.
+#[derive(Clone)]
+pub(super) struct Scene {
+    /// One for each node. A replica that starts anew keeps what was learned of them: making one takes longer than all that it
+    /// does.
+    pub(super) providers: Vec<Provider>,
+    pub(super) following: Following,
+    pub(super) keeper: Deployment,
+}
+
+/// The two workers of the role `follower`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duty {
+    Follow,
+    Verify,
 }
 
 impl Replica {
     /// A process that has just begun.
-    pub(super) async fn start(door: &Door, providers: Providers, following: Following) -> Self {
+    pub(super) async fn start(door: &Door, scene: &Scene) -> Self {
         let ledger = Ledger::over(door.sessions().await);
+        let providers = Providers::from(scene.providers.clone());
         Self {
-            follower: Follower::new(ledger, providers, following),
+            follower: Follower::new(ledger.clone(), providers, scene.following.clone()),
+            verifier: None,
+            scene: scene.clone(),
+            ledger,
         }
+    }
+
+    /// One tick of one of its workers. There is nothing to verify before the deployment is known.
+    pub(super) async fn tick(&mut self, duty: Duty) -> Result<Progress, Error> {
+        let verifier = match (duty, self.deployment()) {
+            (Duty::Verify, Some(deployment)) => self.verifier.get_or_insert_with(|| {
+                let scene = self.scene.clone();
+                Verifier::new(
+                    self.ledger.clone(),
+                    scene.providers,
+                    scene.following,
+                    deployment,
+                    Some(scene.keeper),
+                )
+            }),
+            _ => return self.follower.tick().await,
+        };
+        verifier.tick().await
+    }
+
+    /// The deployment that it follows, while it knows it.
+    pub(super) fn deployment(&self) -> Option<DeploymentId> {
+        self.follower.deployment()
     }
 }
 

@@ -16,12 +16,10 @@ pub(super) struct World {
     pub(super) era: Era,
     /// Depth that counts as irreversible, on a chain that is followed by depth.
     pub(super) depth: Option<u64>,
-    /// Steps that were taken.
-    pub(super) step: u64,
     /// Blocks up to this height never change.
     pub(super) final_number: u64,
     stands: Vec<Stand>,
-    blocks: HashMap<B256, Made>,
+    blocks: HashMap<B256, Arc<Block>>,
     highest: u64,
     dice: Dice,
 }
@@ -35,12 +33,6 @@ pub(super) struct Stand {
     pub(super) safe: u64,
     /// What the tag `finalized` named.
     pub(super) finalized: u64,
-}
-
-#[derive(Debug)]
-struct Made {
-    block: Arc<Block>,
-    step: u64,
 }
 
 impl Stand {
@@ -87,7 +79,6 @@ impl World {
             deployment,
             era,
             depth,
-            step: 0,
             final_number: 0,
             stands: vec![stand],
             blocks: HashMap::new(),
@@ -112,14 +103,7 @@ impl World {
 
     /// A block by its hash, whatever became of it.
     pub(super) fn block(&self, hash: B256) -> Option<&Arc<Block>> {
-        Some(&self.blocks.get(&hash)?.block)
-    }
-
-    /// How many steps ago a block was made.
-    pub(super) fn age(&self, hash: B256) -> u64 {
-        self.blocks
-            .get(&hash)
-            .map_or(0, |made| self.step - made.step)
+        self.blocks.get(&hash)
     }
 
     /// One of the chains that the network agreed on lately, as a node that is stuck may still show it. It has whatever is final
@@ -154,7 +138,6 @@ impl World {
 
     /// Something happens.
     pub(super) fn live(&mut self) {
-        self.step += 1;
         let head = self.now().head().at.number;
         let loose = head - self.final_number;
         match self.dice.place(20) {
@@ -187,7 +170,6 @@ impl World {
 
     /// Makes the chain longer than any that was seen before: what a network comes to in the end.
     pub(super) fn settle(&mut self) {
-        self.step += 1;
         let head = self.now().head().at.number;
         self.grow(head, self.highest + 2 - head);
     }
@@ -265,8 +247,7 @@ impl World {
     }
 
     fn remember(&mut self, block: Arc<Block>) {
-        let step = self.step;
-        self.blocks.insert(block.at.hash, Made { block, step });
+        self.blocks.insert(block.at.hash, block);
     }
 }
 
