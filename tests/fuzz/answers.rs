@@ -36,9 +36,7 @@ impl Stage {
         let tasks = LocalSet::new();
         let said = Rc::new(RefCell::new(Vec::new()));
         let saying = Rc::clone(&said);
-        let listener = runtime
-            .block_on(TcpListener::bind("127.0.0.1:0"))
-            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         tasks.spawn_local(async move {
             while let Ok((mut line, _)) = listener.accept().await {

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,6 +28,12 @@ pub(super) struct Node {
     pub(super) url: String,
     inner: Arc<Inner>,
     server: JoinHandle<()>,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "provider {} is {:?}", self.url, self.inner.character)
+    }
 }
 
 /// How much a provider lies, in percent of requests and of answers.

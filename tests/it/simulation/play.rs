@@ -26,8 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(7_200);
 const PATIENT: Duration = Duration::from_secs(15);
 const LATE: Duration = Duration::from_secs(20);
 
-/// Most HTTP requests of one tick, whatever is answered to them.
-const REQUESTS_PER_TICK: u64 = 150;
+/// Most HTTP requests of one tick, whatever is answered to them: a follower reads on in several ranges at once, and a verifier settles
+/// up to 64 blocks by what each of three providers says of them.
+const fn most_requests(duty: Duty) -> u64 {
+    match duty {
+        Duty::Follow => 150,
+        Duty::Verify => 64 * 3 * 4,
+    }
+}
 
 /// One world with its providers, and the replicas that follow it.
 pub(super) struct Play {
@@ -57,11 +63,23 @@ impl Play {
             nodes.push(Node::start(&world, seed, (place, count), LATE, trouble).await);
         }
         let provider = |node: &Node| Provider::with_timeout(&node.url, PATIENT).unwrap();
+        let following = following(&world.lock().unwrap(), &mut dice);
+        let keeper = world.lock().unwrap().deployment.clone();
         let scene = Scene {
             providers: nodes.iter().map(provider).collect(),
-            following: following(&world.lock().unwrap(), &mut dice),
-            keeper: world.lock().unwrap().deployment.clone(),
+            following,
+            keeper,
         };
+        // Shown when the play fails.
+        eprintln!(
+            "world {seed}: {:?}, irreversible by {:?}, acting at {}; {trouble:?}",
+            world.lock().unwrap().era,
+            scene.following.irreversible_at,
+            scene.following.act_at,
+        );
+        for node in &nodes {
+            eprintln!("world {seed}: {node:?}");
+        }
         let database = Database::create().await;
         let door = Door::to(&database.url).await;
         Self {
@@ -117,9 +135,12 @@ impl Play {
             }
             assert!(
                 Instant::now() < deadline,
-                "it does not come to rest: {:?}, the head is {}",
-                seen.cursor,
-                world.now().head().at
+                "it does not come to rest at {}: recorded up to {}, verified up to {} ({:?}); {:?}",
+                world.now().head().at,
+                seen.cursor.recorded_number,
+                seen.cursor.verified_number,
+                seen.cursor.unverified,
+                self.checks.last_error
             );
             drop(world);
             if resting {
@@ -156,7 +177,7 @@ impl Play {
         let progress = dies_after(polls, replica.tick(duty)).await;
         let asked = self.requests() - before;
         assert!(
-            asked <= REQUESTS_PER_TICK,
+            asked <= most_requests(duty),
             "{asked} requests in one tick to {duty:?}"
         );
         self.heard(place, progress)
