@@ -3,14 +3,17 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const [keeper, zos] = process.argv.slice(2);
-if (!keeper || !zos) throw new Error("usage: node extract.mjs KEEPER_PACKAGE_DIRECTORY ZOS_LIB_PACKAGE_DIRECTORY");
+const [keeper, older, zos] = process.argv.slice(2);
+if (!keeper || !older || !zos) throw new Error("usage: node extract.mjs KEEPER_0_13_2_DIRECTORY KEEPER_0_12_7_DIRECTORY ZOS_LIB_DIRECTORY");
 const here = dirname(fileURLToPath(import.meta.url));
 
 // Every event of a contract is kept; of its functions, those named here.
 // Overloaded functions are named with their types.
 const contracts = {
-  ConditionStoreManager: ["initialize", "delegateCreateRole", "getCondition", "getConditionListSize"],
+  ConditionStoreManager: [
+    "initialize", "delegateCreateRole", "delegateUpdateRole", "updateConditionState", "getCondition",
+    "getConditionListSize",
+  ],
   AgreementStoreManager: [
     "initialize(address,address,address,address)",
     "createAgreement(bytes32,bytes32,bytes32,bytes32[],uint256[],uint256[],address[])",
@@ -19,7 +22,7 @@ const contracts = {
   ],
   TemplateStoreManager: [
     "initialize", "registerTemplateActorType", "proposeTemplate(bytes32,address[],bytes32[],string)", "approveTemplate",
-    "isTemplateIdApproved",
+    "revokeTemplate", "isTemplateIdApproved",
   ],
   DIDRegistry: [
     "initialize", "registerAttribute", "addDIDProvider", "removeDIDProvider", "transferDIDOwnership", "getDIDOwner",
@@ -30,8 +33,14 @@ const contracts = {
   LockRewardCondition: ["initialize(address,address,address)", "fulfill", "abortByTimeOut"],
   EscrowReward: ["initialize(address,address,address)", "fulfill", "abortByTimeOut"],
   ComputeExecutionCondition: ["initialize(address,address,address)", "fulfill", "abortByTimeOut"],
-  EscrowComputeExecutionTemplate: [],
+  EscrowComputeExecutionTemplate: [
+    "initialize(address,address,address,address,address,address)",
+    "createAgreement(bytes32,bytes32,bytes32[],uint256[],uint256[],address)",
+  ],
 };
+
+// What 0.12.7 has and 0.13.2 no longer: template contracts are proposed and approved by their address.
+const legacy = { TemplateStoreManager: ["proposeTemplate(address)", "approveTemplate(address)", "revokeTemplate(address)"] };
 
 const signature = (entry) => `${entry.name}(${entry.inputs.map((input) => input.type).join(",")})`;
 const wanted = (entry, functions) =>
@@ -41,13 +50,16 @@ const wanted = (entry, functions) =>
 // The old forms of stateMutability and the selector, which follows from the rest, are dropped.
 const trimmed = ({ constant, payable, signature, ...facts }) => facts;
 
-function write(name, path, functions) {
+function write(name, path, functions, events = true) {
   const { abi } = JSON.parse(readFileSync(path, "utf8"));
-  const lines = abi.filter((entry) => wanted(entry, functions)).map((entry) => JSON.stringify(trimmed(entry)));
+  const lines = abi.filter((entry) => wanted(entry, functions) && (events || entry.type !== "event")).map((entry) => JSON.stringify(trimmed(entry)));
   writeFileSync(join(here, `${name}.json`), `[\n${lines.join(",\n")}\n]\n`);
 }
 
 for (const [name, functions] of Object.entries(contracts)) {
   write(name, join(keeper, "artifacts", `${name}.development.json`), functions);
 }
-write("Proxy", join(zos, "build", "contracts", "AdminUpgradeabilityProxy.json"), []);
+for (const [name, functions] of Object.entries(legacy)) {
+  write(`${name}-0.12.7`, join(older, "artifacts", `${name}.development.json`), functions, false);
+}
+write("Proxy", join(zos, "build", "contracts", "AdminUpgradeabilityProxy.json"), ["upgradeTo"]);

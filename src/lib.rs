@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! chain → keeper → follower → LEDGER → judge → resolver → dispatcher → cluster (ComputeWorkflow) → operator → Jobs
-//!                                ↑                                          │
-//!                    observer, collector, reaper ←───────────────────────────┘          LEDGER → api → people
+//!   ↑                        ↓   ↑                                          │
+//!   └─────── agent ──────────┘   └── observer, collector, reaper ←──────────┘          LEDGER → api → people
 //! ```
 //!
 //! Workers meet only in the ledger. Each is a tick without input ([`worker`]), safe to run twice and on many replicas:
@@ -17,9 +17,10 @@
 //! | module | kind | knows | refuses to know |
 //! |---|---|---|---|
 //! | [`ids`], [`clock`], [`fault`], [`meters`], [`worker`] | leaves | newtypes; time; what an error means; what is measured; the supervised loop | everything else |
-//! | [`jobs`], [`admission`], [`workflows`] | domain, pure | phases and legal moves; the verdict; document, catalog and policy → specification or refusal | any I/O |
+//! | [`jobs`], [`admission`], [`workflows`], [`preflight`] | domain, pure | phases and legal moves; the verdict; document, catalog and policy → specification or refusal; the verdict before the event | any I/O |
 //! | [`chain`] | adapter | blocks, headers, raw logs, providers | agreements |
 //! | [`keeper`] | adapter | ABIs, decoding, ids, facts, deploying the contracts | Postgres, Kubernetes |
+//! | [`documents`] | adapter | fetching what strangers name: documents, files, image facts | what they mean |
 //! | [`ledger`] | adapter | SQL, one file per table | chain, cluster |
 //! | [`engine`] | port | what may be asked of any engine | how it is done |
 //! | [`cluster`] | adapter | the Kubernetes engine: ComputeWorkflow, manifests, workload state | Postgres |
@@ -27,6 +28,7 @@
 //! | [`scheduler`] | workers | judge, resolver, dispatcher, observer, collector, reaper | chain providers |
 //! | [`operator`] | worker | ComputeWorkflow → claim, Jobs → status | Postgres, chain |
 //! | [`stages`] | in the pods | configure, guard, publish | Postgres, Kubernetes |
+//! | [`agent`] | worker | the publisher's transactions: approving, releasing | cluster |
 //! | [`api`] | read-only | routes, legacy shapes | cluster, chain |
 //! | [`app`] | composition | everything: configuration, wiring, lifecycle, commands, demo | – |
 //!
@@ -34,11 +36,13 @@
 #![forbid(unsafe_code)]
 
 pub mod admission;
+pub mod agent;
 pub mod api;
 pub mod app;
 pub mod chain;
 pub mod clock;
 pub mod cluster;
+pub mod documents;
 pub mod engine;
 pub mod fault;
 pub mod follower;
@@ -48,6 +52,7 @@ pub mod keeper;
 pub mod ledger;
 pub mod meters;
 pub mod operator;
+pub mod preflight;
 pub mod scheduler;
 pub mod stages;
 pub mod worker;

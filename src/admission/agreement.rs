@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::creation::{Created, Creation};
-use super::question::Recorded;
+use super::question::AgreementFact;
 use super::verdict::{Finding, Missing, Outcome, Role};
 use crate::jobs::Reason;
 use crate::keeper::KeeperEvent;
@@ -29,7 +29,7 @@ pub(super) fn exists(case: &Case<'_>) -> Finding {
     let call = format!("AgreementStoreManager.getAgreement({})", claim.agreement);
     match &case.creation {
         Creation::Nowhere => Finding::fails(Reason::UnknownAgreement).by_call(call),
-        Creation::Silent { .. } if condition_event(case).is_some() => {
+        Creation::Silent { fact } if is_of_history(case, fact) => {
             Finding::holds("The agreement exists.").by_call(call)
         }
         Creation::Silent { .. } => Finding::new(
@@ -48,12 +48,17 @@ pub(super) fn exists(case: &Case<'_>) -> Finding {
     }
 }
 
-/// The event of the judged condition's own creation: it stands in the followed history, or it does not.
-fn condition_event<'a>(case: &Case<'a>) -> Option<&'a Recorded> {
-    let claim = case.claim?;
-    case.events.iter().copied().find(|recorded| {
-        matches!(&recorded.event, KeeperEvent::ConditionCreated { condition, .. } if *condition == claim.condition)
-    })
+/// Whether an agreement that no event tells of was made in the followed history all the same: by a template contract that is not
+/// followed.
+fn is_of_history(case: &Case<'_>, fact: &AgreementFact) -> bool {
+    match fact.made {
+        Some(made) => made >= case.question.horizon.first,
+        // Where the block was not kept: its condition's creation stands in the followed history, or it does not.
+        None => case.events.iter().any(|recorded| {
+            matches!(&recorded.event, KeeperEvent::ConditionCreated { condition, .. }
+                if case.claim.is_some_and(|claim| claim.condition == *condition))
+        }),
+    }
 }
 
 /// The agreement is about the asset that the event names. Whoever owns any asset can fulfil a condition that names it.
@@ -118,7 +123,7 @@ pub(super) fn conditions(case: &Case<'_>) -> Finding {
             if fact.conditions.len() == 3 && fact.conditions.first() == Some(&claim.condition) {
                 Finding::holds("The agreement has three conditions, and the event's is the first.")
                     .by_call(call)
-            } else if condition_event(case).is_some() {
+            } else if is_of_history(case, fact) {
                 Finding::fails(Reason::WrongConditions).by_call(call)
             } else {
                 Finding::not_reached()
@@ -171,7 +176,7 @@ pub(super) fn template(case: &Case<'_>) -> Finding {
             "The agreement was made directly; under which template has to be asked.",
         )
         .by_call(call),
-        Creation::Silent { .. } if condition_event(case).is_some() => {
+        Creation::Silent { fact } if is_of_history(case, fact) => {
             Finding::fails(Reason::TemplateNotApproved).by_call(call)
         }
         Creation::Silent { .. } | Creation::Nowhere | Creation::Unknown => Finding::not_reached(),

@@ -115,13 +115,17 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Who owned the asset when the condition was fulfilled: the last event before that says so, else the first one after it
-    /// names whose it was until then, else a call.
+    /// Who owned the asset when the condition was fulfilled.
     pub(super) fn owner(&self) -> Owner {
+        self.owner_at(self.trigger.position())
+    }
+
+    /// Who owned the asset at a place on the chain: the last event before it says so, else the first one after it names whose it
+    /// was until then, else a call.
+    pub(super) fn owner_at(&self, at: Position) -> Owner {
         let Some(claim) = self.claim else {
             return Owner::Unknown;
         };
-        let at = self.trigger.position();
         let mut before = None;
         for recorded in &self.events {
             let is_before = recorded.position() < at;

@@ -67,6 +67,21 @@ impl Window {
         after_start && before_end
     }
 
+    /// Whether no block can ever lie in the window of a condition created in block `created`.
+    pub(super) fn never_opens(self, created: u64) -> bool {
+        let created = U256::from(created);
+        let Some(first) = created.checked_add(self.time_lock) else {
+            return true;
+        };
+        let is_over = match created.checked_add(self.time_out) {
+            _ if self.time_out.is_zero() => false,
+            Some(last) => last < first,
+            // The store adds the two, and fails if the sum leaves 256 bits.
+            None => true,
+        };
+        is_over || first > U256::from(u64::MAX)
+    }
+
     /// The last block of the window; `None` when none that can ever come.
     pub(super) fn last(self, created: u64) -> Option<u64> {
         if self.time_out.is_zero() {

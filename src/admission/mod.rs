@@ -15,6 +15,9 @@
 //! | `escrow.rs` | `payee` | the asset's owner or the publisher's payees |
 //! | `start.rs` | `start` | the block from which the operator acts |
 //!
+//! Where the node still has the state, `opinion.rs` compares what the contracts answer with what their events say (rule
+//! `second_opinion`); a difference leaves the verdict undecided and disputed.
+//!
 //! Invariants:
 //! - the rules that need no catalog come first, and a refusal by any of them stands whatever the others would say;
 //! - a state is believed only when `ConditionUpdated` with the expected type stands in the same transaction as that contract's
@@ -31,19 +34,42 @@ mod creation;
 mod escrow;
 mod execution;
 mod offer;
+mod opinion;
 mod payment;
 mod question;
 mod start;
 mod verdict;
 
 pub use creation::conditions_made_with;
+pub use opinion::{ConditionOpinion, Expectation, ExpectedCondition, Opinion, weigh};
 pub use question::{
     AgreementFact, ConditionFact, Facts, Horizon, Offer, Position, Question, Recorded,
 };
 pub use verdict::{Admission, Answer, Decision, Evidence, Missing, Role, RuleAnswer, Verdict};
 
+use crate::jobs::Reason;
 use case::Case;
 use verdict::Finding;
+
+/// Every reason that a verdict can give for refusing or skipping a job.
+pub const REASONS: &[Reason] = &[
+    Reason::BeforeStart,
+    Reason::BeforeHistory,
+    Reason::NotOurAsset,
+    Reason::ConditionIdMismatch,
+    Reason::ConditionNotFulfilled,
+    Reason::ConditionStateUnproven,
+    Reason::OutsideWindow,
+    Reason::UnknownAgreement,
+    Reason::WrongDid,
+    Reason::WrongConditions,
+    Reason::TemplateNotApproved,
+    Reason::LockMismatch,
+    Reason::LockImpossible,
+    Reason::Underpaid,
+    Reason::EscrowMismatch,
+    Reason::EscrowAborted,
+];
 
 /// A rule: its stable name, and what it finds.
 type Rule = (&'static str, fn(&Case<'_>) -> Finding);

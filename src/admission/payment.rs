@@ -32,12 +32,14 @@ pub(super) fn find<'a>(case: &Case<'a>) -> Payment<'a> {
     if let Some((update, _, _)) = ended {
         return Payment::Ended(update);
     }
-    let fulfilled = case.states(lock).find(|(_, type_ref, state)| {
-        *state == FULFILLED && *type_ref == contracts.lock_reward_condition
-    });
-    let Some((update, _, _)) = fulfilled else {
+    // Whoever made it so: a state that was set is final, and nobody can pay any more.
+    let fulfilled = case.states(lock).find(|(_, _, state)| *state == FULFILLED);
+    let Some((update, type_ref, _)) = fulfilled else {
         return Payment::Open;
     };
+    if type_ref != contracts.lock_reward_condition {
+        return Payment::Ended(update);
+    }
     let own = case
         .transaction_of(update)
         .filter(|recorded| recorded.position() > update.position())
@@ -99,6 +101,12 @@ fn unpaid(case: &Case<'_>) -> Finding {
         )
         .by_call(format!("ConditionStoreManager.getCondition({lock})"));
     };
+    if window.never_opens(event.block.number) {
+        return Finding::new(
+            Outcome::Fails(Reason::LockImpossible),
+            "Nobody has paid, and the lock's window never opens.",
+        );
+    }
     let Some(last) = window.last(event.block.number) else {
         return Finding::new(
             Outcome::Waits(None),
@@ -115,12 +123,14 @@ fn unpaid(case: &Case<'_>) -> Finding {
         return Finding::new(
             Outcome::Fails(Reason::LockImpossible),
             format!("Nobody paid up to block {last}, the last in which that could be done."),
-        );
+        )
+        .by_block(last);
     }
     Finding::new(
         Outcome::Waits(Some(last)),
         format!("Nobody has paid yet; that can be done up to block {last}."),
     )
+    .by_block(last)
 }
 
 /// The payment is at least the asset's price.

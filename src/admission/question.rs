@@ -79,10 +79,13 @@ pub struct Facts {
 pub struct AgreementFact {
     /// Its asset.
     pub did: Did,
-    /// Its template; zero for agreements made by a template contract.
+    /// Its template. When a template contract made it: zero as 0.13.2 says it, the contract's address as 0.12.7 does.
     pub template: B256,
     /// Its conditions, in order.
     pub conditions: Vec<ConditionId>,
+    /// The block it was made in; `None` in rows of releases that did not keep it.
+    #[serde(default)]
+    pub made: Option<u64>,
 }
 
 /// What `ConditionStoreManager.getCondition` answers, as far as it is fixed at creation.

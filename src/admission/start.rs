@@ -26,7 +26,7 @@ pub(super) fn start(case: &Case<'_>) -> Finding {
         );
     };
     let block = owed.block;
-    if block >= act_from {
+    let finding = if block >= act_from {
         Finding::holds(format!(
             "The job is owed from block {block}, and jobs are started from block {act_from} on."
         ))
@@ -37,5 +37,6 @@ pub(super) fn start(case: &Case<'_>) -> Finding {
                 "The job is owed from block {block}, and jobs are started from block {act_from} on only."
             ),
         )
-    }
+    };
+    finding.by_block(block)
 }

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Rule;
 use super::case::Case;
+use super::opinion::Expectation;
 use super::question::Position;
 use crate::ids::{AgreementId, ConditionId, Did};
 use crate::jobs::Reason;
@@ -18,6 +19,10 @@ pub struct Verdict {
     pub evidence: Vec<(Role, i64)>,
     /// The asset's owner when the condition was fulfilled, as far as known.
     pub provider: Option<Address>,
+    /// What the contracts must answer if the events are right; `None` where nothing hangs on it.
+    pub expectation: Option<Expectation>,
+    /// What a second opinion says otherwise, in a sentence: the job is for an operator to look at.
+    pub dispute: Option<String>,
 }
 
 /// What is to become of a job.
@@ -104,6 +109,8 @@ pub enum Evidence {
     Log(i64),
     /// A contract call.
     Call(String),
+    /// A block by its number: a window's last one, the one from which a job is owed.
+    Block(u64),
 }
 
 /// The part that a log plays for a job.
@@ -185,6 +192,11 @@ impl Finding {
 
     pub(super) fn by_call(mut self, call: impl Into<String>) -> Self {
         self.evidence = Some(Evidence::Call(call.into()));
+        self
+    }
+
+    pub(super) fn by_block(mut self, block: u64) -> Self {
+        self.evidence = Some(Evidence::Block(block));
         self
     }
 
@@ -287,10 +299,12 @@ impl Draft {
             case.admission().map_or(unknown, Decision::Admitted)
         };
         Verdict {
+            expectation: Expectation::of(case, &decision),
             decision,
             rules: self.rules,
             evidence: self.evidence,
             provider: case.owner().known(),
+            dispute: None,
         }
     }
 }

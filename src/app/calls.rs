@@ -3,6 +3,7 @@
 use alloy::primitives::{Address, Bytes};
 
 use crate::chain::{self, BlockId, Provider, Providers};
+use crate::ids::BlockRef;
 use crate::keeper::ContractCalls;
 
 impl ContractCalls for Providers {
@@ -11,6 +12,15 @@ impl ContractCalls for Providers {
     async fn call(&self, to: Address, data: Bytes, at: Option<u64>) -> Result<Bytes, chain::Error> {
         Self::call(self, to, data, block(at)).await
     }
+
+    async fn call_at(
+        &self,
+        to: Address,
+        data: Bytes,
+        block: BlockRef,
+    ) -> Result<Bytes, chain::Error> {
+        Self::call(self, to, data, BlockId::hash(block.hash)).await
+    }
 }
 
 impl ContractCalls for Provider {
@@ -18,6 +28,15 @@ impl ContractCalls for Provider {
 
     async fn call(&self, to: Address, data: Bytes, at: Option<u64>) -> Result<Bytes, chain::Error> {
         Self::call(self, to, data, block(at)).await
+    }
+
+    async fn call_at(
+        &self,
+        to: Address,
+        data: Bytes,
+        block: BlockRef,
+    ) -> Result<Bytes, chain::Error> {
+        Self::call(self, to, data, BlockId::hash(block.hash)).await
     }
 }
 

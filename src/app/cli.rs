@@ -1,9 +1,11 @@
 use std::path::PathBuf;
 
+use alloy::primitives::Address;
 use clap::{Args, Parser, Subcommand};
 
 use super::config::ServiceOptions;
 use super::stage::StageCommand;
+use crate::keeper::KeeperVersion;
 
 /// Follows Ocean Protocol's keeper contracts and runs the compute jobs they owe
 #[derive(Debug, Parser)]
@@ -19,6 +21,8 @@ pub(super) enum Command {
     Demo(DemoOptions),
     /// Run the service, or parts of it
     Run(Box<ServiceOptions>),
+    /// Say why an agreement, a job or a transaction has the job that it has, or none
+    Explain(ExplainOptions),
     /// Bring the database to this version
     Migrate(MigrateOptions),
     /// How far everything is, and what needs an operator
@@ -56,6 +60,15 @@ pub(super) struct DemoOptions {
     /// Address of the API
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(super) api: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ExplainOptions {
+    /// An agreement's id, a job's id, or the hash of any transaction
+    pub(super) subject: String,
+    /// File with the keeper's deployment
+    #[arg(long, env = "TIDEWATCH_KEEPER")]
+    pub(super) keeper: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -142,6 +155,8 @@ pub(super) struct ReplayOptions {
 pub(super) enum KeeperCommand {
     /// Deploy the contracts onto a development or consortium chain
     Deploy(DeployOptions),
+    /// Upgrade proxied contracts of version 0.12.7 to 0.13.2
+    Upgrade(UpgradeOptions),
 }
 
 #[derive(Args, Debug)]
@@ -152,7 +167,32 @@ pub(super) struct DeployOptions {
     /// File with the deployer's private key, 64 hexadecimal digits
     #[arg(long)]
     pub(super) key_file: PathBuf,
+    /// Version of the contracts: 0.13.2 or 0.12.7
+    #[arg(long, default_value = "0.13.2")]
+    pub(super) keeper_version: KeeperVersion,
+    /// Put them behind proxies whose code this address may replace; it must not be the deployer's
+    #[arg(long)]
+    pub(super) proxy_admin: Option<Address>,
     /// Where the deployment file is written
+    #[arg(short, long, default_value = "keeper.yaml")]
+    pub(super) output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct UpgradeOptions {
+    /// Endpoint of a node of the chain
+    #[arg(long)]
+    pub(super) rpc: String,
+    /// File with the private key of the contracts' owner
+    #[arg(long)]
+    pub(super) key_file: PathBuf,
+    /// File with the private key of the proxies' admin
+    #[arg(long)]
+    pub(super) admin_key_file: PathBuf,
+    /// The deployment file of the contracts
+    #[arg(long)]
+    pub(super) keeper: PathBuf,
+    /// Where the new deployment file is written
     #[arg(short, long, default_value = "keeper.yaml")]
     pub(super) output: PathBuf,
 }

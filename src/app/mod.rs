@@ -5,8 +5,10 @@
 //! - `config/`: flags, environment and `.env` → a checked configuration;
 //! - `lifecycle.rs`: starting and ending the workers of one process; `telemetry/`: log and metrics;
 //! - `service.rs`: which workers a role means, and who wakes whom;
+//! - `agent.rs`: the agent's key, node and limits;
 //! - `calls.rs`: the port through which facts are read from the chain;
 //! - `catalog.rs`: the publisher's file, read again when it changes;
+//! - `explanation/`: why an agreement or a transaction has its job, or none;
 //! - `stage.rs`: the programs inside a job's pods;
 //! - `packages.rs`, `anvil.rs`: npm packages by integrity, and the development chain, for the demo and the tests;
 //! - `demo/`: the whole story on real parts.
@@ -14,6 +16,7 @@
 //! Errors end here: `anyhow` is used in this module alone, and an error is printed once, as one sentence on standard error.
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.
 
+mod agent;
 pub mod anvil;
 mod calls;
 mod catalog;
@@ -21,6 +24,7 @@ mod cli;
 mod commands;
 pub mod config;
 mod demo;
+mod explanation;
 mod lifecycle;
 pub mod packages;
 mod service;
@@ -69,6 +73,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Run(options) => commands::run::run(&options, &environment).await,
         Command::Migrate(options) => commands::migrate::run(&options, &environment).await,
         Command::Demo(options) => demo::run(&options, &environment).await,
+        Command::Explain(options) => commands::explain::run(&options, &environment).await,
         Command::Status(options) => commands::status::run(&options, &environment).await,
         Command::Check(options) => commands::check::run(&options, &environment).await,
         Command::Follower(command) => commands::follower::run(&command, &environment).await,
@@ -77,6 +82,9 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Resume(options) => commands::pause::run("resume", &options, &environment).await,
         Command::Keeper(KeeperCommand::Deploy(options)) => {
             commands::keeper_deploy::run(&options, &environment).await
+        }
+        Command::Keeper(KeeperCommand::Upgrade(options)) => {
+            commands::keeper_upgrade::run(&options, &environment).await
         }
         Command::Crd => commands::crd::run(),
         Command::Stage(command) => return stage::run(command).await,

@@ -15,6 +15,8 @@ use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
 use sha2::{Digest, Sha512};
 
+use crate::keeper::KeeperVersion;
+
 /// A package of the npm registry at one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Package {
@@ -33,6 +35,20 @@ pub const KEEPER_CONTRACTS: Package = Package {
     integrity: "sha512-915dcnzCHEuvsmRKqVj0RxHT3T386lSJh8WREe4dsnrXHsi1ULNYxX0Ts/cvalv6bRL+aqyaZ6gN3l3nkfwEDg==",
 };
 
+/// The same of the version before the upgrade; the last one with a template contract (Apache-2.0).
+pub const KEEPER_CONTRACTS_0_12_7: Package = Package {
+    name: "@oceanprotocol/keeper-contracts",
+    version: "0.12.7",
+    integrity: "sha512-7EUBO3iAkm78VnQHCp5pCrjZ4EQ0omg/bsWo2uiUO6oW8L4bptqSolS2b19HA1zb/ZsmJuW6e6JerPMRtQtqEg==",
+};
+
+/// The proxies behind which the public chains' contracts stand (MIT).
+pub const ZOS_LIB: Package = Package {
+    name: "zos-lib",
+    version: "2.4.3",
+    integrity: "sha512-2rCpPIqeaYR5+mOf1RQIW3mHBKb0I0uRj4nBzhnyxu8B10IZbklB/oZxk3VL8uJL3rilTb4kk7Ha2vuG9+qKNw==",
+};
+
 /// Foundry's anvil for 64-bit x86 Linux (MIT or Apache-2.0).
 pub const ANVIL_LINUX_AMD64: Package = Package {
     name: "@foundry-rs/anvil-linux-amd64",
@@ -40,12 +56,24 @@ pub const ANVIL_LINUX_AMD64: Package = Package {
     integrity: "sha512-+XmShybEaxfCrr0OUUZwYEy2OnYZt5pHH9TzBtLv3+VrK0O/ANuNSVEahqNhKHlgX7GRJ59383ofNhxkRWIYTg==",
 };
 
-/// Fetches the keeper contracts and answers their `artifacts` directory.
+/// Fetches the keeper contracts of a version and answers their `artifacts` directory.
 ///
 /// # Errors
 /// As [`ensure`].
-pub fn keeper_artifacts(cache: &Path) -> Result<PathBuf> {
-    Ok(ensure(KEEPER_CONTRACTS, cache)?.join("artifacts"))
+pub fn keeper_artifacts(version: KeeperVersion, cache: &Path) -> Result<PathBuf> {
+    let package = match version {
+        KeeperVersion::V0_12_7 => KEEPER_CONTRACTS_0_12_7,
+        KeeperVersion::V0_13_2 => KEEPER_CONTRACTS,
+    };
+    Ok(ensure(package, cache)?.join("artifacts"))
+}
+
+/// Fetches the proxies and answers their `build/contracts` directory.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn proxy_artifacts(cache: &Path) -> Result<PathBuf> {
+    Ok(ensure(ZOS_LIB, cache)?.join("build").join("contracts"))
 }
 
 /// Fetches anvil for this machine and answers its program.

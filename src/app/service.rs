@@ -9,18 +9,19 @@ use futures::StreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::catalog;
 use super::config::{ApiConfig, ChainConfig, EngineConfig, Role, Secret, ServiceConfig};
 use super::lifecycle::Supervisor;
 use super::telemetry::{Metrics, Source};
+use super::{agent, catalog};
 use crate::api;
 use crate::chain::Providers;
 use crate::cluster::{self, KubernetesEngine};
+use crate::documents::Documents;
 use crate::follower::{self, ActAt, Follower, Following, Verifier};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
 use crate::ledger::schema::schema_version;
-use crate::ledger::{Ledger, Reader, deployments, listen};
+use crate::ledger::{Ledger, Reader, deployments, listen, upgrades};
 use crate::operator::{self, Operator};
 use crate::scheduler::{
     Collector, Dispatcher, DispatcherSettings, Judge, Observer, Reaper, ReaperSettings, Resolver,
@@ -54,18 +55,20 @@ struct Wakes {
     dispatcher: Wake,
     observer: Wake,
     collector: Wake,
+    agent: Wake,
 }
 
 impl Wakes {
     fn on_hint(&self, channel: &str) {
         let woken = match channel {
             // the dispatcher too: a block that became deep enough lets jobs start
-            listen::RECORDED => vec![&self.verifier, &self.judge, &self.dispatcher],
+            listen::RECORDED => vec![&self.verifier, &self.judge, &self.dispatcher, &self.agent],
             listen::TRANSITIONS => vec![
                 &self.resolver,
                 &self.dispatcher,
                 &self.observer,
                 &self.collector,
+                &self.agent,
             ],
             _ => Vec::new(),
         };
@@ -175,6 +178,7 @@ impl Service {
                 deployment,
                 keeper.clone(),
                 self.catalog.receiver(),
+                Documents::new(&self.config.documents)?,
             );
             self.supervisor
                 .spawn_worker(resolver, SOON, self.wakes.resolver.clone());
@@ -208,7 +212,8 @@ impl Service {
             );
             self.supervisor
                 .spawn_worker(verifier, VERIFYING, self.wakes.verifier.clone());
-            let follower = Follower::new(ledger.clone(), providers.clone(), following);
+            let follower =
+                Follower::new(ledger.clone(), providers.clone(), following).requiring(chain.quorum);
             let wake = Wake::default();
             self.supervisor.spawn_worker(follower, SOON, wake.clone());
             let (announcing, stop) = (providers.clone(), self.supervisor.stop());
@@ -218,16 +223,28 @@ impl Service {
             });
         }
         if self.has(Role::Judge) {
+            let mut connection = ledger.acquire().await?;
+            let listed = &keeper.implementations;
+            upgrades::note_listed(&mut connection, deployment, listed).await?;
+            drop(connection);
             let catalog: watch::Receiver<Arc<Catalog>> = self.catalog.receiver();
             let judge = Judge::new(
                 ledger.clone(),
                 deployment,
                 keeper.clone(),
-                providers,
+                providers.clone(),
                 catalog,
             );
             self.supervisor
                 .spawn_worker(judge, SOON, self.wakes.judge.clone());
+        }
+        if let Some(config) = &self.config.agent {
+            let (on, catalog) = ((deployment, keeper), self.catalog.receiver());
+            let documents = Documents::new(&self.config.documents)?;
+            let parts = (config, chain, documents);
+            let agent = agent::make(parts, ledger, on, providers, catalog).await?;
+            self.supervisor
+                .spawn_worker(agent, SOON, self.wakes.agent.clone());
         }
         Ok(deployment)
     }

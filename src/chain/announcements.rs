@@ -53,9 +53,14 @@ impl Providers {
             let socket = provider.websocket()?;
             Some(self.listen_again(provider, socket, &heard))
         });
+        let listening = async {
+            join_all(listening).await;
+            // without a WebSocket there is nothing to listen to, which must not look like a worker's end
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             () = stop.cancelled() => {}
-            _ = join_all(listening) => {}
+            () = listening => {}
         }
     }
 

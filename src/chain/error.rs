@@ -144,7 +144,7 @@ pub enum Error {
         /// Its height.
         block: u64,
         /// The refusal of the block as a range of one.
-        source: Box<Error>,
+        source: Box<Self>,
     },
     /// A block that the provider does not have: not yet, or not any more.
     #[error("provider {provider} does not have block {block}")]

@@ -25,8 +25,8 @@ pub(super) struct Limits {
     answered: u32,
     /// Full answers after which a limit is tried again; doubles when it holds.
     patience: u32,
-    /// A limit that is being tried again.
-    tried: Option<u64>,
+    /// While a limit is being tried again: the width that was taken before.
+    before: Option<u64>,
 }
 
 impl Default for Limits {
@@ -37,7 +37,7 @@ impl Default for Limits {
             batch: FIRST_BATCH,
             answered: 0,
             patience: FIRST_PATIENCE,
-            tried: None,
+            before: None,
         }
     }
 }
@@ -59,13 +59,13 @@ impl Limits {
             return;
         }
         self.answered = self.answered.saturating_add(1);
-        if self.tried.take().is_some() {
+        if self.before.take().is_some() {
             self.patience = FIRST_PATIENCE;
         }
         self.width = match self.refused {
             Some(refused) if self.answered >= self.patience => {
                 self.refused = None;
-                self.tried = Some(refused);
+                self.before = Some(self.width);
                 self.answered = 0;
                 refused.max(self.width + 1)
             }
@@ -109,12 +109,15 @@ impl Limits {
             | Refusal::Resting
             | Refusal::Foreign => return,
         };
-        if self.tried.take().is_some() {
-            self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
-        }
         self.answered = 0;
-        self.width = self.width.min(width).max(1);
         self.refused = ceiling;
+        // A limit that was tried again and holds: what was taken before is taken still, as far as is known.
+        if let Some(before) = self.before.take().filter(|before| *before < asked) {
+            self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
+            self.width = before.max(width);
+            return;
+        }
+        self.width = self.width.min(width).max(1);
     }
 }
 

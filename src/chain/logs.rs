@@ -17,6 +17,9 @@ const METHOD: &str = "eth_getLogs";
 /// Headers asked for at once: a header is about two kilobytes.
 const HEADERS: usize = 500;
 
+/// When the block of each log was made, where the provider says.
+type Times = Vec<Option<DateTime<Utc>>>;
+
 /// Logs of a range of blocks, read together with the blocks at its edges.
 #[derive(Clone, Debug)]
 pub struct RangeRead {
@@ -146,11 +149,7 @@ impl Provider {
         Ok(blocks)
     }
 
-    fn raw_logs(
-        &self,
-        answers: &Answers,
-        place: usize,
-    ) -> Result<(Vec<RawLog>, Vec<Option<DateTime<Utc>>>), Error> {
+    fn raw_logs(&self, answers: &Answers, place: usize) -> Result<(Vec<RawLog>, Times), Error> {
         let wire: Vec<WireLog> = answers.need(place)?;
         let (mut logs, mut times) = (
             Vec::with_capacity(wire.len()),

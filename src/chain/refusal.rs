@@ -10,6 +10,8 @@ const REVERTED: i64 = 3;
 const UNKNOWN_METHOD: i64 = -32601;
 /// "Limit exceeded" of EIP-1474. Services use it for a rate and for a range alike.
 const LIMIT_EXCEEDED: i64 = -32005;
+/// "Unknown block" of the Engine API, which some clients use here as well.
+const UNKNOWN_BLOCK: i64 = -39001;
 
 /// The kinds of refusal that call for different behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -151,99 +153,100 @@ fn of_status(status: u16, retry_after: Option<Duration>, text: &str) -> Refusal 
     }
 }
 
+/// Words about a rate.
+const RATE: &[&str] = &[
+    "rate limit",
+    "ratelimit",
+    "too many requests",
+    "per second",
+    "per minute",
+    "compute unit",
+    "throughput",
+    "capacity",
+    "request count",
+    "requests limit",
+    "request limit",
+    "quota",
+    "credits",
+    "slow down",
+    "daily",
+];
+/// Words that say that something is too much.
+const TOO_MUCH: &[&str] = &[
+    "too many",
+    "too large",
+    "too big",
+    "too wide",
+    "exceed",
+    "limit",
+    "more than",
+    "max",
+    "greater than",
+    "over ",
+    "up to",
+    "narrow",
+    "wide",
+    "restrict",
+];
+/// Words about logs, and about blocks.
+const LOGS: &[&str] = &["result", " logs", "log response", "log entries", "events"];
+const BLOCKS: &[&str] = &["range", "blocks", "block count", "distance"];
+/// Words about bytes.
+const BYTES: &[&str] = &[
+    "response size",
+    "response is too",
+    "response too",
+    "entity too large",
+    "body too",
+    "body size",
+    "payload too",
+];
+/// Words about time.
+const TIME: &[&str] = &["timeout", "timed out", "time out", "deadline", "too long"];
+/// Words about a block, or a state, that is not there.
+const NOT_THERE: &[&str] = &[
+    "unknown block",
+    "not found",
+    "missing trie node",
+    "current head",
+    "pruned",
+];
+/// Words about a method.
+const NO_METHOD: &[&str] = &[
+    "method not found",
+    "method not supported",
+    "is not available",
+    "unsupported method",
+];
+
 /// What the words of hosted services and clients say, most telling first: "retry with a narrower range" is about a range, "your
 /// plan allows so many requests a second" is about a rate, and both come with any code.
 fn of_words(code: i64, message: &str) -> Refusal {
     let words = message.to_lowercase();
     let any = |some: &[&str]| some.iter().any(|word| words.contains(word));
     if code == REVERTED || any(&["execution reverted", "vm execution error"]) {
-        return Refusal::Reverted;
+        Refusal::Reverted
+    } else if code == UNKNOWN_METHOD || any(NO_METHOD) {
+        Refusal::Unsupported
+    } else if any(&["batch"]) {
+        Refusal::BatchTooLarge(number(&words))
+    } else if any(RATE) {
+        Refusal::RateLimited(None)
+    } else if any(TOO_MUCH) && any(LOGS) {
+        Refusal::TooManyLogs(between(&words))
+    } else if any(TOO_MUCH) && any(BLOCKS) {
+        Refusal::RangeTooWide(between(&words).or_else(|| number(&words)))
+    } else if any(BYTES) {
+        Refusal::TooLarge
+    } else if any(TIME) {
+        Refusal::TimedOut
+    } else if code == UNKNOWN_BLOCK || any(NOT_THERE) {
+        Refusal::Lagging
+    } else if code == LIMIT_EXCEEDED {
+        Refusal::Ambiguous
+    } else {
+        Refusal::Unknown
     }
-    if code == UNKNOWN_METHOD
-        || any(&[
-            "method not found",
-            "method not supported",
-            "is not available",
-            "unsupported method",
-        ])
-    {
-        return Refusal::Unsupported;
-    }
-    if any(&["batch"]) {
-        return Refusal::BatchTooLarge(number(&words));
-    }
-    if any(&[
-        "rate limit",
-        "ratelimit",
-        "too many requests",
-        "per second",
-        "per minute",
-        "compute unit",
-        "throughput",
-        "capacity",
-        "request count",
-        "requests limit",
-        "request limit",
-        "quota",
-        "credits",
-        "slow down",
-        "daily",
-    ]) {
-        return Refusal::RateLimited(None);
-    }
-    let refuses = any(&[
-        "too many",
-        "too large",
-        "too big",
-        "too wide",
-        "exceed",
-        "limit",
-        "more than",
-        "max",
-        "greater than",
-        "over ",
-        "up to",
-        "narrow",
-        "wide",
-        "restrict",
-    ]);
-    if refuses && any(&["result", " logs", "log response", "log entries", "events"]) {
-        return Refusal::TooManyLogs(between(&words));
-    }
-    if refuses && any(&["range", "blocks", "block count", "distance"]) {
-        return Refusal::RangeTooWide(between(&words).or_else(|| number(&words)));
-    }
-    if any(&[
-        "response size",
-        "response is too",
-        "response too",
-        "entity too large",
-        "body too",
-        "body size",
-        "payload too",
-    ]) {
-        return Refusal::TooLarge;
-    }
-    if any(&["timeout", "timed out", "time out", "deadline", "too long"]) {
-        return Refusal::TimedOut;
-    }
-    if code == -39001
-        || any(&[
-            "unknown block",
-            "header not found",
-            "block not found",
-            "not found",
-            "missing trie node",
-            "current head",
-            "pruned",
-        ])
-    {
-        return Refusal::Lagging;
-    }
-    if code == LIMIT_EXCEEDED {
-        return Refusal::Ambiguous;
-    }
-    Refusal::Unknown
 }
 
 /// Blocks of a range that is suggested as `[0x…, 0x…]`, both ends included.
@@ -277,95 +280,97 @@ mod tests {
     use super::*;
 
     /// Words as hosted services and clients send them.
+    const WORDS: &[(i64, &str, Refusal)] = &[
+        (-32005, "limit exceeded", Refusal::Ambiguous),
+        (
+            -32005,
+            "daily request count exceeded, request rate limited",
+            Refusal::RateLimited(None),
+        ),
+        (
+            -32005,
+            "query returned more than 10000 results",
+            Refusal::TooManyLogs(None),
+        ),
+        (
+            -32005,
+            "query returned more than 10000 results. Try with this block range [0x10, 0x1F].",
+            Refusal::TooManyLogs(Some(16)),
+        ),
+        (
+            -32005,
+            "block range is too wide",
+            Refusal::RangeTooWide(None),
+        ),
+        (
+            -32005,
+            "exceed maximum block range: 5000",
+            Refusal::RangeTooWide(Some(5_000)),
+        ),
+        (
+            -32000,
+            "block range is limited to 2,000 blocks",
+            Refusal::RangeTooWide(Some(2_000)),
+        ),
+        (
+            -32600,
+            "eth_getLogs is limited to 0 - 10 blocks range",
+            Refusal::RangeTooWide(Some(10)),
+        ),
+        (
+            -32614,
+            "eth_getLogs is limited to a 10,000 range",
+            Refusal::RangeTooWide(Some(10_000)),
+        ),
+        (
+            -32602,
+            "Log response size exceeded. You can make eth_getLogs requests with up to a 2K block range and no limit on the \
+                 response size. Based on your parameters, this block range should work: [0x1, 0x64]",
+            Refusal::TooManyLogs(Some(100)),
+        ),
+        (
+            -32602,
+            "query exceeds max results 20000, retry with the range 100-200",
+            Refusal::TooManyLogs(None),
+        ),
+        (
+            -32701,
+            "Please limit the query to at most 1000 blocks",
+            Refusal::RangeTooWide(Some(1_000)),
+        ),
+        (
+            -32000,
+            "range 5001 exceeds limit of 5000",
+            Refusal::RangeTooWide(Some(5_000)),
+        ),
+        (
+            429,
+            "Your app has exceeded its compute units per second capacity",
+            Refusal::RateLimited(None),
+        ),
+        (-32029, "Too Many Requests", Refusal::RateLimited(None)),
+        (
+            -32600,
+            "batch size 51 exceeds limit of 50",
+            Refusal::BatchTooLarge(Some(50)),
+        ),
+        (-32008, "Response is too big", Refusal::TooLarge),
+        (-32000, "query timeout exceeded", Refusal::TimedOut),
+        (-32000, "unknown block", Refusal::Lagging),
+        (-39001, "Unknown block", Refusal::Lagging),
+        (-32601, "the method does not exist", Refusal::Unsupported),
+        (3, "execution reverted: no", Refusal::Reverted),
+        (
+            -32000,
+            "internal error of a kind that nobody has met",
+            Refusal::Unknown,
+        ),
+    ];
+
     #[test]
     fn words_are_understood() {
-        for (code, words, meaning) in [
-            (-32005, "limit exceeded", Refusal::Ambiguous),
-            (
-                -32005,
-                "daily request count exceeded, request rate limited",
-                Refusal::RateLimited(None),
-            ),
-            (
-                -32005,
-                "query returned more than 10000 results",
-                Refusal::TooManyLogs(None),
-            ),
-            (
-                -32005,
-                "query returned more than 10000 results. Try with this block range [0x10, 0x1F].",
-                Refusal::TooManyLogs(Some(16)),
-            ),
-            (
-                -32005,
-                "block range is too wide",
-                Refusal::RangeTooWide(None),
-            ),
-            (
-                -32005,
-                "exceed maximum block range: 5000",
-                Refusal::RangeTooWide(Some(5_000)),
-            ),
-            (
-                -32000,
-                "block range is limited to 2,000 blocks",
-                Refusal::RangeTooWide(Some(2_000)),
-            ),
-            (
-                -32600,
-                "eth_getLogs is limited to 0 - 10 blocks range",
-                Refusal::RangeTooWide(Some(10)),
-            ),
-            (
-                -32614,
-                "eth_getLogs is limited to a 10,000 range",
-                Refusal::RangeTooWide(Some(10_000)),
-            ),
-            (
-                -32602,
-                "Log response size exceeded. You can make eth_getLogs requests with up to a 2K block range and no limit on the \
-                 response size. Based on your parameters, this block range should work: [0x1, 0x64]",
-                Refusal::TooManyLogs(Some(100)),
-            ),
-            (
-                -32602,
-                "query exceeds max results 20000, retry with the range 100-200",
-                Refusal::TooManyLogs(None),
-            ),
-            (
-                -32701,
-                "Please limit the query to at most 1000 blocks",
-                Refusal::RangeTooWide(Some(1_000)),
-            ),
-            (
-                -32000,
-                "range 5001 exceeds limit of 5000",
-                Refusal::RangeTooWide(Some(5_000)),
-            ),
-            (
-                429,
-                "Your app has exceeded its compute units per second capacity",
-                Refusal::RateLimited(None),
-            ),
-            (-32029, "Too Many Requests", Refusal::RateLimited(None)),
-            (
-                -32600,
-                "batch size 51 exceeds limit of 50",
-                Refusal::BatchTooLarge(Some(50)),
-            ),
-            (-32008, "Response is too big", Refusal::TooLarge),
-            (-32000, "query timeout exceeded", Refusal::TimedOut),
-            (-32000, "unknown block", Refusal::Lagging),
-            (-39001, "Unknown block", Refusal::Lagging),
-            (-32601, "the method does not exist", Refusal::Unsupported),
-            (3, "execution reverted: no", Refusal::Reverted),
-            (
-                -32000,
-                "internal error of a kind that nobody has met",
-                Refusal::Unknown,
-            ),
-        ] {
-            assert_eq!(of_words(code, words), meaning, "{code} {words}");
+        for (code, words, meaning) in WORDS {
+            assert_eq!(of_words(*code, words), *meaning, "{code} {words}");
         }
     }
 

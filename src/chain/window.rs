@@ -153,7 +153,7 @@ impl Provider {
             if let Ok(read) = Receipts::read(receipts, &blocks[0].header, addresses)
                 && read.is_complete
             {
-                *first = Found::Receipts(read);
+                *first = Found::Receipts(Box::new(read));
             }
         }
         let to_ask: Vec<usize> = (0..found.len())
@@ -217,7 +217,7 @@ impl Provider {
         };
         self.condition().abilities.asked_for_receipts(true);
         Receipts::read(receipts, header, addresses)
-            .map(Found::Receipts)
+            .map(|receipts| Found::Receipts(Box::new(receipts)))
             .map_err(|problem| self.malformed(receipts::METHOD, problem))
     }
 }
@@ -230,7 +230,7 @@ enum Found {
     NotServed,
     /// The provider does not know the block any more.
     Gone,
-    Receipts(Receipts),
+    Receipts(Box<Receipts>),
 }
 
 /// A block that is being read.

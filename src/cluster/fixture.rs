@@ -27,7 +27,7 @@ pub(super) fn plan() -> WorkflowPlan {
             tag: Some("1".to_owned()),
             digest: format!("sha256:{}", "5".repeat(64)),
             entrypoint: "/bin/count $ALGO".to_owned(),
-            code: Some("print(1)".to_owned()),
+            code: Some("print(1)".into()),
             vetted: true,
         },
         inputs: vec![InputSpec {

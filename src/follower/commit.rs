@@ -21,6 +21,7 @@ impl Follower {
         batch: Batch,
     ) -> Result<Progress, Error> {
         let horizons = self.horizons_after(known, seen, &batch);
+        let horizons = self.within_quorum(opened.id, horizons, batch.to).await?;
         self.begin_acting(opened, &horizons).await?;
         let committed = match self
             .commit(opened.id, &position, &horizons, &batch, false)

@@ -119,7 +119,7 @@ impl History {
     }
 
     /// Takes what the first range brought. A range cut short leaves the rest of itself in its place.
-    fn take_first(&mut self) -> Result<Vec<RangeRead>, Error> {
+    fn take_first(&mut self) -> Result<Vec<RangeRead>, chain::Error> {
         let Some(mut range) = self.ranges.pop_front() else {
             return Ok(Vec::new());
         };
@@ -127,7 +127,7 @@ impl History {
             Read::Done(Ok(pieces)) => pieces,
             Read::Done(Err(error)) => {
                 self.ranges.push_front(range);
-                return Err(error.into());
+                return Err(error);
             }
             Read::Not | Read::UnderWay(_) => {
                 self.ranges.push_front(range);

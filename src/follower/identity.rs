@@ -115,10 +115,10 @@ struct Failures {
 
 impl Failures {
     /// Goes on to the next provider, unless it is the ledger that failed.
-    fn pass_over(&mut self, provider: &Provider, error: Error) -> Result<(), Error> {
+    fn pass_over(&mut self, provider: &Provider, error: Error) -> Result<(), ledger::Error> {
         provider.shun();
         match error {
-            Error::Ledger(error) => return Err(error.into()),
+            Error::Ledger(error) => return Err(error),
             error if error.fault() == Fault::Fatal => _ = self.fatal.get_or_insert(error),
             error => _ = self.transient.get_or_insert(error),
         }

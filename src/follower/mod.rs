@@ -13,6 +13,7 @@
 //! - `worker.rs`: the tick: look, decide, read;
 //! - `commit.rs`: what was read goes into the ledger;
 //! - `reorganisation.rs`: rollback, a new beginning, halt;
+//! - `quorum.rs`: how many operators must name a block before work starts on it;
 //! - `verifier.rs`: a worker of its own: reads history a second time and moves the verified cursor; `compare.rs`: what differs,
 //!   decided without I/O; `settle.rs`: what a block really holds, and mending the ledger; `counters.rs`: the contracts' own count;
 //!   `proving.rs`: what follows from headers; `resync.rs`: the same because an operator asks for it;
@@ -46,6 +47,7 @@ mod identity;
 mod looking;
 mod plan;
 mod proving;
+mod quorum;
 mod read;
 mod reorganisation;
 mod resync;

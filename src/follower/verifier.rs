@@ -130,6 +130,13 @@ impl Verifier {
         Ok(verification::get(&mut connection, self.deployment).await?)
     }
 
+    /// Whether another verifier, or a rollback, went on from where this step began.
+    async fn has_moved(&self, standing: &Standing) -> Result<bool, Error> {
+        let now = self.standing().await?;
+        let place = |its: &Standing| (its.epoch, its.reread, its.verified);
+        Ok(place(&now) != place(standing))
+    }
+
     /// Everything up to the irreversible block is there: work may start on it.
     async fn conclude(
         &self,
@@ -203,6 +210,8 @@ impl Verifier {
             .find_wrong(numbers, &recorded, Some(&read.logs))
             .await?;
         match wrong.as_slice() {
+            // Another verifier mended or read the range meanwhile: the rows are newer than what this reading was for.
+            [] if self.has_moved(standing).await? => Ok(Progress::More),
             [] => Err(Error::Omits {
                 provider: provider.name().to_owned(),
                 from,

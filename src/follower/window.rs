@@ -43,7 +43,7 @@ impl Follower {
         };
         let (recorded, horizons) = (batch.to, self.horizons_after(known.clone(), &seen, &batch));
         let progress = self.apply(opened, position, known, &seen, batch).await?;
-        if progress == Progress::More && recorded == seen.head {
+        if progress == Progress::More && recorded == seen.head && !self.held {
             // That was all there is: no look is needed to know it.
             self.fix_start(&provider, opened, &horizons).await?;
             self.rested(

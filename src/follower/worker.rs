@@ -6,7 +6,7 @@ use super::plan::{self, Known, Seen, Step};
 use super::stretch::Stretch;
 use super::window::Looked;
 use crate::chain::{self, Provider, Providers};
-use crate::ids::DeploymentId;
+use crate::ids::{BlockRef, DeploymentId};
 use crate::ledger::cursors::{Cursor, Horizons};
 use crate::ledger::{self, Ledger, blocks, cursors, deployments};
 use crate::worker::{Progress, Worker};
@@ -28,7 +28,16 @@ pub struct Follower {
     pub(super) rest: Option<Rest>,
     /// Whether a block may be parked that was read since.
     pub(super) has_parked: bool,
+    /// Operators of providers that must name a block before work starts on it.
+    pub(super) quorum: usize,
+    /// The last block that they named.
+    pub(super) agreed: Option<BlockRef>,
+    /// Whether work waits for more of them: whoever lags or disagrees may come round without a new block.
+    pub(super) held: bool,
 }
+
+/// How far down the follower looks for a common block when none is known to be irreversible: after an operator released a halt.
+const DEEPEST: u64 = 100_000;
 
 impl Worker for Follower {
     type Error = Error;
@@ -60,6 +69,9 @@ impl Follower {
             looked_with: None,
             rest: None,
             has_parked: true,
+            quorum: 1,
+            agreed: None,
+            held: false,
         }
     }
 
@@ -160,7 +172,8 @@ impl Follower {
         let cursor = cursors::get(&mut connection, deployment).await?;
         let recorded = cursor.position.recorded;
         let irreversible = cursor.irreversible;
-        let lowest = irreversible.map_or(0, |block| block.number);
+        let deepest = recorded.number.saturating_sub(DEEPEST);
+        let lowest = irreversible.map_or(deepest, |block| block.number);
         let mut window = blocks::list_hashes_from(&mut connection, deployment, lowest).await?;
         // Another follower may have recorded more between the two statements.
         window.retain(|number, _| *number <= recorded.number);
@@ -185,6 +198,9 @@ impl Follower {
         (known, seen): (&Known, &Seen),
     ) -> Result<Progress, Error> {
         let horizons = plan::horizons(known, seen, self.following.act_at);
+        let recorded = cursor.position.recorded;
+        let mut horizons = self.within_quorum(opened.id, horizons, recorded).await?;
+        horizons.act = horizons.act.or(cursor.act);
         let stored = Horizons {
             head: cursor.head.unwrap_or(seen.head),
             irreversible: cursor.irreversible,
@@ -205,7 +221,9 @@ impl Follower {
             provider.shun();
             return Ok(Progress::More);
         }
-        self.rested(seen.head, cursor.position);
+        if !self.held {
+            self.rested(seen.head, cursor.position);
+        }
         Ok(Progress::Idle)
     }
 

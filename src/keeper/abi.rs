@@ -21,6 +21,11 @@ sol!(
 );
 sol!(
     #[sol(abi)]
+    LegacyTemplateStoreManager,
+    "abi/TemplateStoreManager-0.12.7.json"
+);
+sol!(
+    #[sol(abi)]
     DIDRegistry,
     "abi/DIDRegistry.json"
 );

@@ -34,6 +34,8 @@ pub struct Call {
     pub to: Option<Address>,
     /// The call's data, or the creation code.
     pub data: Bytes,
+    /// Gas limit; `None`: what the dearest single call or creation takes.
+    pub gas_limit: Option<u64>,
 }
 
 impl Call {
@@ -43,6 +45,7 @@ impl Call {
             what: what.into(),
             to: Some(contract),
             data: data.into(),
+            gas_limit: None,
         }
     }
 
@@ -52,10 +55,21 @@ impl Call {
             what: what.into(),
             to: None,
             data: code.into(),
+            gas_limit: None,
         }
     }
 
+    /// The same with another gas limit: for what does several things at once.
+    #[must_use]
+    pub const fn with_gas_limit(mut self, gas: u64) -> Self {
+        self.gas_limit = Some(gas);
+        self
+    }
+
     const fn gas(&self) -> u64 {
+        if let Some(limit) = self.gas_limit {
+            return limit;
+        }
         match self.to {
             Some(_) => CALL_GAS,
             None => CREATION_GAS,

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::str::FromStr;
 
 use alloy::primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,18 @@ impl KeeperVersion {
             Self::V0_12_7 => "0.12.7",
             Self::V0_13_2 => "0.13.2",
         }
+    }
+}
+
+impl FromStr for KeeperVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|known| known.as_str() == text);
+        known.ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(" or ");
+            format!("{text:?} is no version that can be followed, it must be {known}")
+        })
     }
 }
 

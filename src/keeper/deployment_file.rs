@@ -74,6 +74,12 @@ impl TryFrom<DeploymentFile> for Deployment {
             "0x and 64 hexadecimal digits",
         );
         let implementations = check.list("implementations", &file.implementations, AN_ADDRESS);
+        // What a template contract makes reads back with template 0: that would accept every such contract's agreements.
+        if template_ids.contains(&B256::ZERO) {
+            check
+                .faults
+                .push("templateIds holds 0x0…0, which is no template's id".to_owned());
+        }
         let template = Contract::EscrowComputeExecutionTemplate;
         if file.template_ids.is_empty() && !file.contracts.contains_key(template.as_str()) {
             check.faults.push(format!(
@@ -253,7 +259,7 @@ mod tests {
         file.contracts
             .insert("OceanToken".to_owned(), Address::repeat_byte(1).to_string());
         file.contracts.remove("EscrowComputeExecutionTemplate");
-        file.template_ids.clear();
+        file.template_ids = vec![B256::ZERO.to_string()];
         file.implementations.push("nothing".to_owned());
         let told = Deployment::try_from(file).unwrap_err().to_string();
         for part in [
@@ -262,11 +268,23 @@ mod tests {
             "contracts.EscrowReward is \"0x12\", not an address",
             "contracts.Escrow is unknown",
             "contracts.OceanToken is 0x0101010101010101010101010101010101010101, which is no contract of its own",
-            "both absent",
+            "templateIds holds 0x0…0",
             "implementations[0] is \"nothing\"",
         ] {
             assert!(told.contains(part), "{part:?} is not in {told}");
         }
+    }
+
+    #[test]
+    fn a_template_contract_or_a_template_id_must_be_there() {
+        let mut file = DeploymentFile::from(example());
+        file.template_ids.clear();
+        let by_contract = Deployment::try_from(file).unwrap();
+        assert!(by_contract.template_ids.is_empty());
+        let mut file = DeploymentFile::from(by_contract);
+        file.contracts.remove("EscrowComputeExecutionTemplate");
+        let told = Deployment::try_from(file).unwrap_err().to_string();
+        assert!(told.contains("both absent"), "{told}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::abi::{AgreementStoreManager, ConditionStoreManager, DIDRegistry, TemplateStoreManager};
 use super::deployment::Contracts;
 use crate::fault::Fault;
-use crate::ids::{AgreementId, ConditionId, Did};
+use crate::ids::{AgreementId, BlockRef, ConditionId, Did};
 
 /// The port through which facts are read: one `eth_call`, without a sender.
 pub trait ContractCalls: Send + Sync {
@@ -26,6 +26,40 @@ pub trait ContractCalls: Send + Sync {
         data: Bytes,
         at: Option<u64>,
     ) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
+
+    /// The same on the state after exactly this block. An adapter that can should ask by the block's hash: a node on another fork
+    /// must answer with an error then, not with the state of another block of that height.
+    fn call_at(
+        &self,
+        to: Address,
+        data: Bytes,
+        block: BlockRef,
+    ) -> impl Future<Output = Result<Bytes, Self::Error>> + Send {
+        self.call(to, data, Some(block.number))
+    }
+}
+
+/// On which state a fact is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// After the newest block that the node knows.
+    Newest,
+    /// After the block of that height.
+    Number(u64),
+    /// After this very block.
+    Block(BlockRef),
+}
+
+impl From<Option<u64>> for At {
+    fn from(number: Option<u64>) -> Self {
+        number.map_or(Self::Newest, Self::Number)
+    }
+}
+
+impl From<BlockRef> for At {
+    fn from(block: BlockRef) -> Self {
+        Self::Block(block)
+    }
 }
 
 /// An agreement as `AgreementStoreManager.getAgreement` answers it. All of it is fixed at creation but the two last.
@@ -87,7 +121,7 @@ impl<'a, C: ContractCalls> Facts<'a, C> {
     pub async fn agreement(
         &self,
         id: AgreementId,
-        at: Option<u64>,
+        at: impl Into<At>,
     ) -> Result<Option<AgreementFact>, Error<C::Error>> {
         let call = AgreementStoreManager::getAgreementCall { _id: id.0 };
         let asked = Asked::new(format!("agreement {id}"), at);
@@ -114,7 +148,7 @@ impl<'a, C: ContractCalls> Facts<'a, C> {
     pub async fn condition(
         &self,
         id: ConditionId,
-        at: Option<u64>,
+        at: impl Into<At>,
     ) -> Result<Option<ConditionFact>, Error<C::Error>> {
         let call = ConditionStoreManager::getConditionCall { _id: id.0 };
         let asked = Asked::new(format!("condition {id}"), at);
@@ -142,7 +176,7 @@ impl<'a, C: ContractCalls> Facts<'a, C> {
     pub async fn did_owner(
         &self,
         did: Did,
-        at: Option<u64>,
+        at: impl Into<At>,
     ) -> Result<Option<Address>, Error<C::Error>> {
         let call = DIDRegistry::getDIDOwnerCall { _did: did.0 };
         let asked = Asked::new(format!("the owner of {did}"), at);
@@ -159,7 +193,7 @@ impl<'a, C: ContractCalls> Facts<'a, C> {
         &self,
         did: Did,
         account: Address,
-        at: Option<u64>,
+        at: impl Into<At>,
     ) -> Result<bool, Error<C::Error>> {
         let call = DIDRegistry::isDIDProviderCall {
             _did: did.0,
@@ -176,7 +210,7 @@ impl<'a, C: ContractCalls> Facts<'a, C> {
     pub async fn is_template_approved(
         &self,
         template: B256,
-        at: Option<u64>,
+        at: impl Into<At>,
     ) -> Result<bool, Error<C::Error>> {
         let call = TemplateStoreManager::isTemplateIdApprovedCall { _id: template };
         let asked = Asked::new(format!("whether template {template} is approved"), at);
@@ -190,10 +224,12 @@ impl<'a, C: ContractCalls> Facts<'a, C> {
         function: F,
         asked: Asked,
     ) -> Result<F::Return, Error<C::Error>> {
-        let answer = self
-            .calls
-            .call(contract, function.abi_encode().into(), asked.at)
-            .await;
+        let data = function.abi_encode().into();
+        let answer = match asked.at {
+            At::Newest => self.calls.call(contract, data, None).await,
+            At::Number(number) => self.calls.call(contract, data, Some(number)).await,
+            At::Block(block) => self.calls.call_at(contract, data, block).await,
+        };
         let bytes = match answer {
             Ok(bytes) => bytes,
             Err(source) => return Err(Error::Unavailable { asked, source }),
@@ -210,20 +246,24 @@ impl<'a, C: ContractCalls> Facts<'a, C> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     what: String,
-    at: Option<u64>,
+    at: At,
 }
 
 impl Asked {
-    pub(super) const fn new(what: String, at: Option<u64>) -> Self {
-        Self { what, at }
+    pub(super) fn new(what: String, at: impl Into<At>) -> Self {
+        Self {
+            what,
+            at: at.into(),
+        }
     }
 }
 
 impl std::fmt::Display for Asked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.at {
-            Some(block) => write!(f, "{} at block {block}", self.what),
-            None => write!(f, "{} at the newest block", self.what),
+            At::Number(block) => write!(f, "{} at block {block}", self.what),
+            At::Block(block) => write!(f, "{} at block {block}", self.what),
+            At::Newest => write!(f, "{} at the newest block", self.what),
         }
     }
 }

@@ -16,7 +16,7 @@
 //! | [`counters`] | how much the contracts say was ever made, through the same port | no |
 //! | [`purchase`] | the transactions of a purchase, as data | no |
 //! | `account` | signs and sends them | yes |
-//! | `deploy` | deploys the contracts | through `account` |
+//! | `deploy` | deploys the contracts, and upgrades them | through `account` |
 //!
 //! # Invariants
 //!
@@ -48,9 +48,12 @@ pub mod purchase;
 pub use account::{Account, Call, Error as AccountError, Mined, Submitted};
 pub use condition_ids::{EscrowTerms, compute_id, escrow_id, lock_id};
 pub use decode::{DECODER, Undecodable, decode};
-pub use deploy::{Deployed, Error as DeployError, TEMPLATE, deploy, template_id};
+pub use deploy::{
+    Blueprint, Deployed, Error as DeployError, Proxies, TEMPLATE, approve_template_contract,
+    deploy, switch, template_id, upgrade,
+};
 pub use deployment::{Contract, Contracts, Deployment, Error as DeploymentError, KeeperVersion};
 pub use describe::{Described, describe};
 pub use event::{KeeperEvent, Subject};
-pub use facts::{AgreementFact, ConditionFact, ContractCalls, Facts};
+pub use facts::{AgreementFact, At, ConditionFact, ContractCalls, Facts};
 pub use purchase::{Order, Purchase};

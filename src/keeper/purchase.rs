@@ -6,22 +6,25 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolValue};
 
 use super::abi::{
-    AgreementStoreManager, ComputeExecutionCondition, DIDRegistry, Dispenser, EscrowReward,
-    LockRewardCondition, OceanToken, TemplateStoreManager,
+    AgreementStoreManager, ComputeExecutionCondition, DIDRegistry, Dispenser,
+    EscrowComputeExecutionTemplate, EscrowReward, LockRewardCondition, OceanToken,
+    TemplateStoreManager,
 };
 use super::account::Call;
 use super::condition_ids::{EscrowTerms, compute_id, escrow_id, lock_id};
 use super::deployment::{Contracts, Deployment};
 use crate::ids::{AgreementId, ConditionId, Did};
 
-/// A purchase of one compute job, made directly under a template id (0.13.2).
+/// A purchase of one compute job, made by a template contract or directly under a template id (0.13.2).
 ///
 /// [`Purchase::new`] gives an honest one. Arrays are in the template's order: compute, lock, escrow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purchase {
     /// The contracts it is made with.
     pub contracts: Contracts,
-    /// The template id it names.
+    /// The template contract that makes it; `None`: it is made directly.
+    pub template_contract: Option<Address>,
+    /// The template id that a directly made one names.
     pub template: B256,
     /// The agreement's id, free and unique.
     pub agreement: AgreementId,
@@ -43,9 +46,9 @@ pub struct Purchase {
     pub time_locks: [u64; 3],
     /// Blocks after which each may no longer be; 0 never ends.
     pub time_outs: [u64; 3],
-    /// Consumer and provider as the agreement lists them.
+    /// Consumer and provider as a directly made agreement lists them.
     pub actors: Vec<Address>,
-    /// Ids to create instead of the right ones.
+    /// Ids to create instead of the right ones, at most three.
     pub foreign_conditions: Option<Vec<ConditionId>>,
 }
 
@@ -65,11 +68,15 @@ pub struct Order {
 }
 
 impl Purchase {
-    /// An honest purchase under the deployment's first template id (zero if it has none). Its compute condition can be fulfilled
-    /// for 1000 blocks, so that an unanswered one can be refunded; the other two never end.
+    /// An honest purchase, made directly under the deployment's first template id, or by its template contract where it has no
+    /// template id. Its compute condition can be fulfilled for 1000 blocks, so that an unanswered one can be refunded; the other
+    /// two never end.
     pub fn new(deployment: &Deployment, order: Order) -> Self {
+        let by_contract = deployment.template_ids.is_empty();
+        let template_contract = deployment.contracts.escrow_compute_execution_template;
         Self {
             contracts: deployment.contracts.clone(),
+            template_contract: template_contract.filter(|_| by_contract),
             template: deployment.template_ids.first().copied().unwrap_or_default(),
             agreement: order.agreement,
             did: order.did,
@@ -127,13 +134,30 @@ impl Purchase {
 
     /// Creates the agreement; anybody may.
     pub fn create(&self) -> Call {
+        let ids: Vec<B256> = self.condition_ids().iter().map(|id| id.0).collect();
+        let of_each = |blocks: &[u64; 3]| -> Vec<U256> {
+            let blocks = blocks.iter().copied().map(U256::from);
+            blocks.take(ids.len()).collect()
+        };
+        let (time_locks, time_outs) = (of_each(&self.time_locks), of_each(&self.time_outs));
+        if let Some(template) = self.template_contract {
+            let data = EscrowComputeExecutionTemplate::createAgreementCall {
+                _id: self.agreement.0,
+                _did: self.did.0,
+                _conditionIds: ids,
+                _timeLocks: time_locks,
+                _timeOuts: time_outs,
+                _accessConsumer: self.consumer,
+            };
+            return self.call(template, &data, "create");
+        }
         let data = AgreementStoreManager::createAgreementCall {
             _id: self.agreement.0,
             _did: self.did.0,
             _templateId: self.template,
-            _conditionIds: self.condition_ids().iter().map(|id| id.0).collect(),
-            _timeLocks: self.time_locks.map(U256::from).to_vec(),
-            _timeOuts: self.time_outs.map(U256::from).to_vec(),
+            _conditionIds: ids,
+            _timeLocks: time_locks,
+            _timeOuts: time_outs,
             _actors: self.actors.clone(),
         };
         self.call(self.contracts.agreement_store_manager, &data, "create")
@@ -303,6 +327,13 @@ pub fn propose_template(
         name: name.to_owned(),
     };
     let what = format!("propose the template {name}");
+    Call::to(contracts.template_store_manager, data.abi_encode(), what)
+}
+
+/// Revokes an approved template; only its proposer or the store's owner may. Agreements that were made under it stay.
+pub fn revoke_template(contracts: &Contracts, template: B256) -> Call {
+    let data = TemplateStoreManager::revokeTemplateCall { _id: template };
+    let what = format!("revoke the template {template}");
     Call::to(contracts.template_store_manager, data.abi_encode(), what)
 }
 

@@ -1,4 +1,4 @@
-//! Workflow documents exactly as they were had: `documents`. Write-once. Written by: resolver.
+//! Workflow documents, DDOs and algorithms' files exactly as they were had: `documents`. Write-once. Written by: resolver.
 
 use alloy::primitives::B256;
 use sha2::{Digest, Sha256};
@@ -24,6 +24,6 @@ pub async fn record(
     )
     .execute(connection)
     .await
-    .attempt("keep a workflow document")?;
+    .attempt("keep a document")?;
     Ok(sha256)
 }

@@ -42,7 +42,7 @@ pub async fn list(
     if subjects.is_empty() {
         return Ok(Vec::new());
     }
-    let subjects: Vec<&[u8]> = subjects.iter().map(|subject| subject.as_slice()).collect();
+    let subjects: Vec<&[u8]> = subjects.iter().map(B256::as_slice).collect();
     let rows = sqlx::query!(
         r#"SELECT subject AS "subject: Vec<u8>", value FROM ledger.facts
            WHERE deployment_id = $1 AND kind = $2 AND subject = ANY($3::bytea[])"#,

@@ -161,7 +161,7 @@ pub async fn list_about(
     subjects: &[B256],
     up_to: u64,
 ) -> Result<Vec<(B256, Logged)>, Error> {
-    let subjects: Vec<&[u8]> = subjects.iter().map(|subject| subject.as_slice()).collect();
+    let subjects: Vec<&[u8]> = subjects.iter().map(B256::as_slice).collect();
     // The subjects drive the plan: each is looked up by its hash, however many logs there are.
     let rows = sqlx::query!(
         r#"SELECT s.subject AS "subject: Vec<u8>", l.id, l.block_number, l.block_hash AS "block_hash: Vec<u8>", l.log_index,

@@ -1,4 +1,4 @@
-//! Leases on `job_state`: who may act on a job now. Written by: dispatcher, collector, reaper.
+//! Leases on `job_state`: who may act on a job now. Written by: resolver, dispatcher, collector, reaper.
 //!
 //! A lease is a token, and whoever writes under it names the token; a holder that lost its lease therefore writes nothing,
 //! however late it comes. The end is by the database's clock, since those of two machines differ; the holder keeps a local

@@ -14,8 +14,11 @@
 //! - `status.rs`: the only way to move a job: state and transition in one step; `openings.rs`: the same for new jobs, in sets;
 //! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
 //! - `judging.rs`: what the judge reads, and its cursor; `subjects.rs`, `judge_queue.rs`, `facts.rs`, `jobs.rs`, `standings.rs`,
-//!   `verdicts.rs`, `policies.rs`, `documents.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
+//!   `verdicts.rs`, `opinions.rs`, `policies.rs`, `specs.rs`: what it and the resolver conclude, one file per table or two;
+//! - `registrations.rs`, `documents.rs`, `job_documents.rs`: what the resolver reads, fetched and waits for; `past.rs`: how jobs were
+//!   decided;
 //! - `attempts.rs`, `job_logs.rs`, `results.rs`, `parked.rs`: what became of jobs, one file per table;
+//! - `agent/`: what the publisher's own key does on chain;
 //! - `overview.rs`: how things stand, for operators;
 //! - `database.rs`: whole databases, for the demo;
 //! - `schema.rs`, `roles/`: migrating, comparing versions, the three logins and their rights;
@@ -30,6 +33,7 @@
 //!
 //! Why no repository traits: there is one database, and its locks and constraints are part of the design.
 
+pub mod agent;
 pub mod attempts;
 pub mod blocks;
 mod column;
@@ -44,6 +48,7 @@ pub mod documents;
 mod error;
 pub mod facts;
 pub mod gauges;
+pub mod job_documents;
 pub mod job_logs;
 pub mod jobs;
 pub mod judge_queue;
@@ -54,12 +59,15 @@ pub mod listen;
 pub mod logs;
 pub mod openings;
 pub mod operator_actions;
+pub mod opinions;
 pub mod overview;
 pub mod parked;
+pub mod past;
 pub mod policies;
 pub mod providers;
 pub mod reader;
 pub mod readings;
+pub mod registrations;
 pub mod repairs;
 pub mod results;
 pub mod roles;

@@ -99,7 +99,7 @@ impl<'a> Columns<'a> {
     }
 
     fn hashes(&self) -> Vec<&[u8]> {
-        self.hashes.iter().map(|hash| hash.as_slice()).collect()
+        self.hashes.iter().map(B256::as_slice).collect()
     }
 
     async fn insert_states(

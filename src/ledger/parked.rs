@@ -98,7 +98,7 @@ pub async fn close_logs(
     Ok(())
 }
 
-/// Parks a job with a reason for operators. The scheduler leaves it alone until it is replayed. Parked already: nothing.
+/// Parks a job with a reason for operators. The scheduler leaves it alone until it is replayed. Parked already: nothing, and false.
 ///
 /// # Errors
 /// Database errors.
@@ -107,8 +107,8 @@ pub async fn park_job(
     deployment: DeploymentId,
     job: &JobName,
     reason: &str,
-) -> Result<(), Error> {
-    sqlx::query!(
+) -> Result<bool, Error> {
+    let parked = sqlx::query!(
         "INSERT INTO ledger.parked (deployment_id, kind, key, reason) VALUES ($1, 'job', $2, $3) ON CONFLICT DO NOTHING",
         deployment.0,
         job.as_str(),
@@ -118,7 +118,7 @@ pub async fn park_job(
     .execute(connection)
     .await
     .attempt("park a job")?;
-    Ok(())
+    Ok(parked.rows_affected() == 1)
 }
 
 /// Parks a log that could not be decoded, with the reason. Parked already: nothing.

@@ -58,6 +58,28 @@ pub async fn record(
     Ok(())
 }
 
+/// Takes over what the deployment file lists by now, for upgrades that were noted under an older one.
+///
+/// # Errors
+/// Database errors.
+pub async fn note_listed(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    listed: &[Address],
+) -> Result<(), Error> {
+    let listed: Vec<&[u8]> = listed.iter().map(|address| address.as_slice()).collect();
+    sqlx::query!(
+        "UPDATE ledger.upgrades SET listed = true
+         WHERE deployment_id = $1 AND NOT listed AND implementation = ANY($2::bytea[])",
+        deployment.0,
+        &listed as &[&[u8]]
+    )
+    .execute(connection)
+    .await
+    .attempt("take over which implementations are listed")?;
+    Ok(())
+}
+
 /// Upgrades on the chain up to block `up_to` that neither the deployment file nor an operator vouches for, oldest first.
 ///
 /// # Errors

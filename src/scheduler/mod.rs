@@ -5,7 +5,7 @@
 //! nothing here opens a connection to a chain provider.
 //!
 //! Layout:
-//! - `judge/`: what the recorded events mean; `resolver.rs`: what an admitted job runs;
+//! - `judge/`: what the recorded events mean; `resolver/`: what an admitted job runs;
 //! - `dispatcher.rs`: hands queued jobs to the engine, each exactly once;
 //! - `observer.rs`: notes what became of them, `moves.rs` being the pure half: what an observation says about a status;
 //! - `collector.rs`: copies the log while it is written and brings the end of a job into the ledger, with `preview.rs` for the
@@ -43,7 +43,7 @@ pub use collector::Collector;
 pub use dispatcher::{Dispatcher, DispatcherSettings};
 pub use error::Error;
 pub use hints::forward_changes;
-pub use judge::Judge;
+pub use judge::{Difference, Judge, rejudge};
 pub use observer::Observer;
 pub use reaper::{Reaper, ReaperSettings};
-pub use resolver::Resolver;
+pub use resolver::{Resolver, ResolverSettings};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{LogSummary, Published};
 use crate::ids::{Did, JobName};
 use crate::jobs::Reason;
-use crate::workflows::Release;
+use crate::workflows::{Code, Release};
 
 /// What `configure` has to put in place. It travels in the per-job Secret, since source URLs are secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct ConfigurePlan {
     /// The files.
     pub inputs: Vec<InputFile>,
     /// The algorithm's code, if the image does not hold it.
-    pub algorithm: Option<String>,
+    pub algorithm: Option<Code>,
     /// Most bytes that may be written in all.
     pub disk_bytes: u64,
 }

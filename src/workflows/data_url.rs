@@ -1,5 +1,7 @@
 use data_url::DataUrl;
 
+use crate::ids::AgreementId;
+
 /// Longest value that `DIDRegistry.registerAttribute` takes, in bytes.
 pub const LONGEST_VALUE: usize = 2048;
 
@@ -8,10 +10,39 @@ pub const LONGEST_VALUE: usize = 2048;
 pub enum Value {
     /// A document, inline: the decoded body of a `data:` URL with a JSON media type.
     Inline(Vec<u8>),
-    /// Something else, most likely the address of a document.
+    /// The address of a document, whatever its kind; it may still be one that is not fetched.
+    Address(Address),
+    /// Something else.
     Elsewhere,
     /// A `data:` URL that cannot be read, with the reason.
     Malformed(&'static str),
+}
+
+/// Where a document lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The URL without its fragment.
+    pub url: String,
+    /// The agreement that the fragment names: how a document registered under a DID of the consumer's own is found, since it
+    /// cannot be read before it is fetched, and nobody fetches all of a consumer's documents to find one.
+    pub agreement: Option<AgreementId>,
+}
+
+impl Address {
+    fn read(text: &str) -> Option<Self> {
+        let (scheme, _) = text.split_once("://")?;
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+        if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            || !scheme.bytes().all(letter)
+        {
+            return None;
+        }
+        let (url, fragment) = text.split_once('#').unwrap_or((text, ""));
+        Some(Self {
+            url: url.to_owned(),
+            agreement: fragment.parse().ok(),
+        })
+    }
 }
 
 impl Value {
@@ -28,7 +59,7 @@ impl Value {
         };
         let scheme = text.get(..5).unwrap_or_default();
         if !scheme.eq_ignore_ascii_case("data:") {
-            return Self::Elsewhere;
+            return Address::read(text).map_or(Self::Elsewhere, Self::Address);
         }
         let Ok(url) = DataUrl::process(text) else {
             return Self::Malformed("it has no comma");
@@ -48,6 +79,8 @@ impl Value {
 
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::B256;
+
     use super::*;
 
     #[test]
@@ -79,6 +112,32 @@ mod tests {
     }
 
     #[test]
+    fn an_address_may_name_its_agreement() {
+        let agreement = AgreementId(B256::repeat_byte(2));
+        let read = |text: &str| match Value::read(text.as_bytes()) {
+            Value::Address(address) => (address.url, address.agreement),
+            other => panic!("{text}: {other:?}"),
+        };
+        let plain = "https://x.example/d?a=b";
+        assert_eq!(read(plain), (plain.to_owned(), None));
+        assert_eq!(
+            read(&format!("{plain}#{agreement}")),
+            (plain.to_owned(), Some(agreement))
+        );
+        assert_eq!(read(&format!("{plain}#part")), (plain.to_owned(), None));
+        assert_eq!(read("ipfs://bafy").0, "ipfs://bafy");
+        assert_eq!(read("file:///etc/passwd").0, "file:///etc/passwd");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_value_panics(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+            let _ = Value::read(&bytes);
+            let _ = Value::read(&[b"data:application/json;base64,", bytes.as_slice()].concat());
+        }
+    }
+
+    #[test]
     fn strangers_bytes_do_no_harm() {
         let malformed = [
             "data:application/json",
@@ -97,7 +156,10 @@ mod tests {
             b"a\0b",
             b"\xff\xfe",
             "ä".as_bytes(),
-            b"https://x.example/d",
+            b"://x",
+            b"1a://x",
+            b"a b://x",
+            b"x.example/d",
         ] {
             assert_eq!(Value::read(bytes), Value::Elsewhere);
         }

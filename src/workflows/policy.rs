@@ -1,13 +1,26 @@
 use super::catalog::{Asset, Ceilings, ReleasePolicy};
-use super::document::{Document, GivenAlgorithm, Requirements, Transformation};
+use super::code::LARGEST_CODE;
+use super::document::{Document, GivenAlgorithm, Requirements};
+use super::image::ImageReference;
 use super::quantity::Quantity;
 use super::resolve::{Refusal, Source};
-use super::spec::{AlgorithmSpec, Release, ReleaseRule, Resources};
+use super::spec::{Release, ReleaseRule, Resources};
+use super::trust::Made;
+use super::want::ImageFacts;
 use crate::ids::Did;
 use crate::jobs::Reason;
 
-/// Largest code of an algorithm, in bytes: it travels in the per-job Secret, which Kubernetes limits to 1 MiB.
-const LARGEST_CODE: usize = 512 * 1024;
+/// Where the algorithm's pod has mounts of its own. A container runtime makes a volume, outside of every accounting, for each
+/// place that an image declares as one and that is not exactly a mount.
+const MOUNTS: [&str; 7] = [
+    "/data/inputs",
+    "/data/transformations",
+    "/data/ddos",
+    "/data/outputs",
+    "/data/logs",
+    "/data/record",
+    "/tmp",
+];
 
 /// The document reads nothing but the agreement's asset.
 pub(super) fn inputs(document: &Document, did: Did) -> Result<(), Refusal> {
@@ -20,56 +33,34 @@ pub(super) fn inputs(document: &Document, did: Did) -> Result<(), Refusal> {
     ))
 }
 
-/// The algorithm that the document asks for, if the publisher lets it run on this asset.
-pub(super) fn algorithm(
-    document: &Document,
-    asset: &Asset,
-    source: Source,
-) -> Result<AlgorithmSpec, Refusal> {
-    let given = match &document.transformation {
-        Transformation::Given(given) => given,
-        Transformation::Named(did) => return Err(named(*did, asset)),
-    };
-    let vetted = source == Source::Catalog;
-    if !vetted {
-        may_bring_code(asset)?;
+/// The network is the publisher's to give, and a job that needs it must not run without it at the consumer's cost.
+pub(super) fn network(document: &Document, asset: &Asset) -> Result<(), Refusal> {
+    if document.requirements.network && !asset.allow_network_access {
+        return Err(Refusal::of(Reason::NetworkNotAllowed));
     }
-    if given
-        .code
-        .as_ref()
-        .is_some_and(|code| code.len() > LARGEST_CODE)
-    {
-        return Err(Refusal::of(Reason::AlgorithmTooLarge));
-    }
-    let digest = image(given, asset)?;
-    Ok(AlgorithmSpec {
-        did: None,
-        image: given.image.name.clone(),
-        tag: given.image.tag.clone(),
-        digest,
-        entrypoint: given.entrypoint.clone(),
-        code: given.code.clone(),
-        vetted,
-    })
+    Ok(())
 }
 
-/// An algorithm with a DID of its own: what that DID stands for is not fetched in this version.
-fn named(did: Did, asset: &Asset) -> Refusal {
-    if !asset.trusted_algorithms.is_empty() && !asset.trusted_algorithms.contains(&did) {
-        return Refusal::of(Reason::AlgorithmNotTrusted);
+/// Whether an algorithm with a DID may run, as far as its DID alone decides.
+pub(super) fn may_be_named(did: Did, asset: &Asset, source: Source) -> Result<(), Refusal> {
+    let trusted = &asset.trusted_algorithms;
+    let named = trusted.iter().any(|entry| entry.did == Some(did));
+    // Where anybody may bring code of their own, a published algorithm is no greater danger; elsewhere silence is no trust.
+    let open = trusted.is_empty() && asset.allow_raw_algorithm;
+    if source == Source::Catalog || named || open {
+        return Ok(());
     }
-    Refusal::new(
-        Reason::DocumentInvalid,
-        "The workflow names its algorithm by a DID; this version only reads algorithms that stand in the workflow itself.",
-    )
+    Err(Refusal::of(Reason::AlgorithmNotTrusted))
 }
 
-/// A container with an entrypoint is a stranger's code just as raw code is: the entrypoint alone can hold a program.
-fn may_bring_code(asset: &Asset) -> Result<(), Refusal> {
-    if !asset.allow_raw_algorithm {
+/// Whether code without a name may run, as far as its being raw decides. A container with an entrypoint is a stranger's code just
+/// as raw code is: the entrypoint alone can hold a program.
+pub(super) fn may_be_raw(asset: &Asset, source: Source) -> Result<(), Refusal> {
+    if source != Source::Catalog && !asset.allow_raw_algorithm {
         return Err(Refusal::of(Reason::RawAlgorithmNotAllowed));
     }
-    if !asset.trusted_algorithms.is_empty() {
+    let by_hash = |asset: &Asset| asset.trusted_algorithms.iter().any(|it| it.did.is_none());
+    if source != Source::Catalog && !asset.trusted_algorithms.is_empty() && !by_hash(asset) {
         return Err(Refusal::new(
             Reason::AlgorithmNotTrusted,
             "The publisher trusts named algorithms only, and raw code has no name.",
@@ -78,19 +69,58 @@ fn may_bring_code(asset: &Asset) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn image(given: &GivenAlgorithm, asset: &Asset) -> Result<String, Refusal> {
-    let name = &given.image.name;
+/// Whether an algorithm, known whole, is one that the publisher trusts. Answers whether it was vetted.
+pub(super) fn is_vetted(made: &Made<'_>, asset: &Asset, source: Source) -> Result<bool, Refusal> {
+    if source == Source::Catalog {
+        return Ok(true);
+    }
+    if asset.trusted_algorithms.is_empty() {
+        return Ok(false);
+    }
+    if asset.trusted_algorithms.iter().any(|entry| entry.is(made)) {
+        return Ok(true);
+    }
+    let sentence = if made.did.is_some() {
+        "The algorithm's file, image or command line is not the one that the publisher trusts."
+    } else {
+        "The code with its image and command line is not one that the publisher trusts."
+    };
+    Err(Refusal::new(Reason::AlgorithmNotTrusted, sentence))
+}
+
+/// The code is small enough to travel, and the image's name is allowed.
+pub(super) fn container(given: &GivenAlgorithm, asset: &Asset) -> Result<(), Refusal> {
+    let size = given.code.as_ref().map_or(0, |code| code.as_bytes().len());
+    if size > LARGEST_CODE {
+        return Err(Refusal::of(Reason::AlgorithmTooLarge));
+    }
+    let ImageReference { name, tag, digest } = &given.image;
     if !asset.images.iter().any(|rule| rule.allows(name)) {
         return Err(Refusal::new(
             Reason::ImageNotAllowed,
             &format!("The publisher does not allow the image {name}."),
         ));
     }
-    given
-        .image
-        .digest
-        .clone()
-        .ok_or_else(|| Refusal::of(Reason::DigestMissing))
+    if tag.is_none() && digest.is_none() {
+        return Err(Refusal::of(Reason::DigestMissing));
+    }
+    Ok(())
+}
+
+/// The image writes nowhere but where it is accounted for.
+pub(super) fn volumes(image: &ImageReference, facts: &ImageFacts) -> Result<(), Refusal> {
+    let outside = |volume: &String| !MOUNTS.contains(&volume.trim_end_matches('/'));
+    if facts.volumes.iter().any(outside) {
+        return Err(Refusal::new(
+            Reason::ImageNotAllowed,
+            &format!(
+                "The image {} declares a volume outside of {}.",
+                image.name,
+                MOUNTS.join(", ")
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// What the job gets: what it asks for, or the ceilings where it asks for nothing.

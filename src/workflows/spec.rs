@@ -2,6 +2,7 @@ use alloy::primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::code::Code;
 use crate::ids::{AgreementId, Did};
 
 /// What a job runs, frozen once: everything that happens later uses these bytes, so neither a change of the catalog nor a new
@@ -59,7 +60,7 @@ pub struct AlgorithmSpec {
     /// Command line for `/bin/sh -c`, in which `$ALGO` is the algorithm's path (OEP-12).
     pub entrypoint: String,
     /// The algorithm's code; absent when the image holds it. At most 512 KiB.
-    pub code: Option<String>,
+    pub code: Option<Code>,
     /// Whether the publisher vetted it: named by the publisher's own catalog, or among the asset's trusted algorithms.
     pub vetted: bool,
 }

@@ -289,7 +289,7 @@ async fn check_says_of_every_part_that_it_is_well_or_how_to_mend_it() {
     let (code, told) = failed(&desk.run_with(&check, &[("TIDEWATCH_QUORUM", "2")]).await);
     assert_eq!(code, 2);
     assert!(
-        told.contains("TIDEWATCH_RPC_URLS names 1 different hosts"),
+        told.contains("TIDEWATCH_RPC_URLS names nodes of 1 different hosts"),
         "{told}"
     );
 

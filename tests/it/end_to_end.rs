@@ -4,11 +4,12 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use alloy::primitives::U256;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::support::eventually;
-use crate::support::world::{World, register_asset, workflow};
+use crate::support::world::{PRICE, World, register_asset, workflow};
 
 /// Prints to both streams, and computes a sum from the publisher's file.
 const SUM: &str = "echo reading $INPUTS; echo a warning >&2; printf 'no line end \\000\\377'; \
@@ -207,4 +208,73 @@ async fn a_purchase_that_a_reorganisation_removes_leaves_a_tombstone_and_no_work
         world.tombstones().await > 0,
         "orphaned logs stay as tombstones"
     );
+}
+
+/// The whole story with nobody but the consumer sending transactions: four of them, then job, result, released escrow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_who_only_sends_transactions_gets_a_result_and_the_publisher_the_money() {
+    let mut world = World::start().await;
+    world.employ_agent().await;
+    let service = world.service("service").await;
+    let (publisher, consumer) = (&world.chain.provider, &world.chain.consumer);
+    let before = world.tokens(publisher.address()).await;
+    let had = world.tokens(consumer.address()).await;
+
+    let purchase = world
+        .order(world.did, Some(&workflow(world.did, SUM)))
+        .await;
+    world.pay(&purchase).await;
+    let job = world.finished(&service, purchase.agreement).await;
+    assert_eq!(job["outcome"], "succeeded", "{job:#}");
+    let id = job["id"].as_str().unwrap();
+    assert_eq!(world.result(&format!("{id}/1/outputs/sum")).await, "100\n");
+
+    for kind in ["approve", "release"] {
+        eventually(
+            &format!("the agent is done with {kind}"),
+            Duration::from_secs(60),
+            || async {
+                world.chain.node.mine(1).await;
+                let act = world.act(kind, purchase.agreement).await?;
+                (act == "done agent").then_some(())
+            },
+        )
+        .await;
+    }
+    let price = U256::from(PRICE);
+    assert_eq!(world.tokens(publisher.address()).await - before, price);
+    assert_eq!(had - world.tokens(consumer.address()).await, price);
+    assert_eq!(world.starts.pods().len(), 1);
+    assert!(!service.log().contains("ERROR"), "{}", service.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_who_asks_for_what_is_not_allowed_is_declined_before_the_money_moves() {
+    let mut world = World::start().await;
+    world.employ_agent().await;
+    let service = world.service("service").await;
+    let mut document = workflow(world.did, SUM);
+    let stage = &mut document["main"]["workflow"]["stages"][0];
+    stage["requirements"]["memory"] = "64Gi".into();
+    let purchase = world.order(world.did, Some(&document)).await;
+    world.pay(&purchase).await;
+    eventually("the agent declined", Duration::from_secs(60), || async {
+        world.chain.node.mine(1).await;
+        let act = world.act("approve", purchase.agreement).await?;
+        (act == "declined resources_exceeded").then_some(())
+    })
+    .await;
+    assert_eq!(
+        world.jobs(&service, purchase.agreement).await,
+        [] as [Value; 0]
+    );
+
+    // a thousand blocks later anybody may abort, and the consumer has the money again
+    let had = world.tokens(world.chain.consumer.address()).await;
+    world.chain.node.mine(1001).await;
+    for call in [purchase.abort_compute(), purchase.release()] {
+        world.chain.stranger.send(call).await.unwrap();
+    }
+    let has = world.tokens(world.chain.consumer.address()).await;
+    assert_eq!(has - had, U256::from(PRICE));
 }

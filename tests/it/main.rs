@@ -8,11 +8,13 @@
 )]
 
 mod admission;
+mod agent;
 mod api;
 mod architecture;
 mod commands;
 mod crash;
 mod decoding;
+mod documents;
 mod end_to_end;
 mod equipment;
 mod follower;
@@ -20,7 +22,9 @@ mod judging;
 mod keeper;
 mod lifecycle;
 mod operator;
+mod resolution;
 mod scheduler;
 mod simulation;
 mod stages;
 mod support;
+mod upgrading;

@@ -1,9 +1,10 @@
 //! A world in which one agreement is made, paid and fulfilled. `table.rs` bends it in every way, `cases.rs` adds to it what takes
-//! more than one purchase, `properties.rs` says what holds for all of it.
+//! more than one purchase, `opinions.rs` what the contracts answer to it, `properties.rs` says what holds for all of it.
 
 use alloy::primitives::{Address, B256, U256};
 
 mod cases;
+mod opinions;
 mod properties;
 mod table;
 
@@ -61,6 +62,8 @@ struct World {
     windows: [(u64, u64); 3],
     registered: Option<u64>,
     created: Option<u64>,
+    /// The block in which it was made, as a call says it, when no event does.
+    made: Option<u64>,
     locked: Option<(u64, u8)>,
     fulfilled: (u64, u8),
     state_type: Address,
@@ -90,6 +93,7 @@ impl Default for World {
             windows: [(0, 0); 3],
             registered: Some(2),
             created: Some(10),
+            made: Some(0),
             locked: Some((12, 2)),
             fulfilled: (15, 2),
             state_type: COMPUTE,
@@ -233,6 +237,7 @@ impl World {
                 B256::ZERO
             },
             conditions: conditions.to_vec(),
+            made: self.created.or(self.made),
         });
         facts.agreements.insert(AGREEMENT, agreement);
         for (index, condition) in conditions.into_iter().enumerate() {

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::opinions::answers;
 use super::table::BOTH;
 use super::*;
 
@@ -34,6 +35,55 @@ proptest! {
         prop_assert_eq!(world.verdict(), world.verdict());
         let doubled = [world.events(), world.events()].concat();
         prop_assert_eq!(world.verdict_of(&doubled, &world.facts()), world.verdict());
+    }
+
+    /// A judge sees rows beyond the block that he judges; what a reorganisation took away and brought back is the same events.
+    #[test]
+    fn what_lies_beyond_the_horizon_does_not_matter(world in bent(), judged in 15_u64..30) {
+        let world = World { horizon: Horizon { judged, ..world.horizon }, ..world };
+        let events = world.events();
+        let mut until = events.clone();
+        until.retain(|recorded| recorded.block.number <= judged);
+        prop_assert_eq!(
+            world.verdict_of(&events, &world.facts()),
+            world.verdict_of(&until, &world.facts())
+        );
+    }
+
+    #[test]
+    fn other_agreements_do_not_matter(world in bent(), blocks in prop::collection::vec(1_u64..90, 1..8)) {
+        let mut chain = Chain { events: world.events(), transactions: 50 };
+        let mut other = world.clone();
+        other.amount = U256::from(77);
+        let ids = other.ids();
+        for (index, block) in blocks.into_iter().enumerate() {
+            let agreement = AgreementId(B256::repeat_byte(0x5a));
+            let foreign = [
+                updated(ids.escrow, ESCROW, 3),
+                updated(ids.lock, LOCK, 3),
+                KeeperEvent::ComputeFulfilled { agreement, did: DID, consumer: CONSUMER, condition: ids.escrow },
+                KeeperEvent::LockFulfilled { agreement, reward_address: ESCROW, condition: ids.escrow, amount: U256::MAX },
+                KeeperEvent::AgreementCreated { agreement, did: DID, by: STRANGER, created_at: U256::from(block) },
+                KeeperEvent::DidRegistered {
+                    did: Did(agreement.0), owner: STRANGER, checksum: B256::ZERO, value: Vec::new(), by: STRANGER,
+                },
+                KeeperEvent::DidOwnershipTransferred { did: Did(agreement.0), from: OWNER, to: STRANGER },
+            ];
+            chain.mine(block, vec![foreign[index % foreign.len()].clone()]);
+        }
+        // An id of its own: a purchase of 77 has other ids than this one.
+        prop_assume!(world.amount != other.amount);
+        prop_assert_eq!(world.verdict_of(&chain.events, &world.facts()), world.verdict());
+    }
+
+    /// The contracts say what their events say: then a second opinion never changes a decision.
+    #[test]
+    fn an_opinion_that_repeats_the_events_changes_no_decision(world in bent()) {
+        let verdict = world.verdict();
+        let mut weighed = verdict.clone();
+        weigh(&mut weighed, &answers(&world));
+        prop_assert_eq!(weighed.dispute, None);
+        prop_assert_eq!(weighed.decision, verdict.decision);
     }
 
     #[test]

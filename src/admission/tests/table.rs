@@ -6,6 +6,11 @@ pub(super) type Bend = fn(&mut World);
 pub(super) const BOTH: &[(&str, Bend, &str)] = &[
     ("honest", |_| (), "admitted 15"),
     (
+        "judged up to its own block",
+        |w| w.horizon.judged = 15,
+        "admitted 15",
+    ),
+    (
         "paid afterwards",
         |w| w.locked = Some((20, 2)),
         "admitted 20",
@@ -52,6 +57,38 @@ pub(super) const BOTH: &[(&str, Bend, &str)] = &[
             w.horizon.judged = 89;
         },
         "awaiting Some(90)",
+    ),
+    (
+        "unpaid, a lock that ends before it begins",
+        |w| {
+            w.locked = None;
+            w.windows[1] = (86, 85);
+        },
+        "refused lock_impossible",
+    ),
+    (
+        "unpaid, a lock of one block",
+        |w| {
+            w.locked = None;
+            w.windows[1] = (85, 85);
+        },
+        "awaiting Some(95)",
+    ),
+    (
+        "unpaid, a lock beyond all blocks",
+        |w| {
+            w.locked = None;
+            w.windows[1] = (u64::MAX, 0);
+        },
+        "refused lock_impossible",
+    ),
+    (
+        "unpaid, a lock up to the last block there can be",
+        |w| {
+            w.locked = None;
+            w.windows[1] = (u64::MAX - 10, 0);
+        },
+        "awaiting None",
     ),
     (
         "paid too late",
@@ -270,6 +307,39 @@ const BY_TEMPLATE: &[(&str, Bend, &str)] = &[
             w.facts = false;
         },
         "undecided 1",
+    ),
+    (
+        "made in the first block by a contract that is not followed",
+        |w| {
+            w.created = None;
+            w.made = Some(1);
+        },
+        "refused template_not_approved",
+    ),
+    (
+        "the same with other conditions",
+        |w| {
+            w.created = None;
+            w.made = Some(1);
+            w.compute_id = Some(ConditionId(B256::repeat_byte(1)));
+        },
+        "refused wrong_conditions",
+    ),
+    (
+        "made before the history, with other conditions",
+        |w| {
+            w.created = None;
+            w.compute_id = Some(ConditionId(B256::repeat_byte(1)));
+        },
+        "skipped before_history",
+    ),
+    (
+        "made nobody kept when, and no event tells of its condition",
+        |w| {
+            w.created = None;
+            w.made = None;
+        },
+        "skipped before_history",
     ),
     (
         "never created",

@@ -1,6 +1,9 @@
+use std::collections::BTreeSet;
+
 use anyhow::{Context, bail};
 
 use super::opening::say;
+use super::past_purchases;
 use crate::app::config::{
     ApiConfig, ChainConfig, Environment, Secret, ServiceConfig, ServiceOptions,
 };
@@ -33,6 +36,10 @@ pub(in crate::app) async fn run(
     let ledger = check_databases(&config, &mut report).await?;
     if let Some(chain) = &config.chain {
         check_chain(chain, keeper.as_ref(), ledger.as_ref(), &mut report).await?;
+    }
+    if let (Some(keeper), Some(ledger), Some(_)) = (&keeper, &ledger, &config.catalog) {
+        let compared = past_purchases::compare(&config, keeper, ledger).await;
+        report.add("past purchases", compared)?;
     }
     if config.engine.is_some() {
         let connected = service::connect_engine(config.engine.as_ref()).await;
@@ -139,12 +146,7 @@ async fn check_chain(
         }
         report.add(&format!("provider {name}"), found)?;
     }
-    let mut hosts: Vec<_> = answering
-        .iter()
-        .filter_map(|provider| provider.name().split(':').next())
-        .collect();
-    hosts.sort_unstable();
-    hosts.dedup();
+    let hosts: BTreeSet<&str> = answering.iter().map(Provider::operator).collect();
     let quorum = chain.quorum;
     let reached = match hosts.len() {
         hosts if hosts >= quorum => Ok(format!("{hosts} hosts are well, {quorum} must agree")),

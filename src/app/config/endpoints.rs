@@ -1,6 +1,9 @@
+use std::collections::BTreeSet;
+
 use url::Url;
 
 use super::{Environment, Faults, Secret};
+use crate::chain::Provider;
 
 /// Reads the nodes' endpoints: the flag, which clap has merged with the variable already, else the twin file.
 pub(in crate::app) fn read_endpoints(
@@ -34,7 +37,7 @@ pub(in crate::app) fn read_endpoints(
     urls
 }
 
-/// Reads how many operators of nodes must agree. There must be as many: endpoints of one host are one witness.
+/// Reads how many operators of nodes must agree. There must be as many: endpoints of one operator are one witness.
 pub(in crate::app) fn read_quorum(
     flag: Option<&str>,
     endpoints: &[Secret],
@@ -44,30 +47,35 @@ pub(in crate::app) fn read_quorum(
     let read = text.parse().ok().filter(|quorum| *quorum > 0);
     let read = read.ok_or_else(|| format!("is {text:?}, not a whole number from 1"));
     let quorum: usize = faults.check("TIDEWATCH_QUORUM", read).unwrap_or(1);
-    let mut hosts: Vec<_> = endpoints
-        .iter()
-        .filter_map(|url| Some(Url::parse(url.expose()).ok()?.host_str()?.to_owned()))
-        .collect();
-    hosts.sort_unstable();
-    hosts.dedup();
-    if quorum > hosts.len() && !endpoints.is_empty() {
+    let operators = count_operators(endpoints);
+    if quorum > operators && !endpoints.is_empty() {
         faults.add(
             "TIDEWATCH_QUORUM",
             format!(
-                "is {quorum}, but TIDEWATCH_RPC_URLS names {} different hosts: name more, or ask for fewer",
-                hosts.len()
+                "is {quorum}, but TIDEWATCH_RPC_URLS names nodes of {operators} different hosts: name more, or ask for fewer"
             ),
         );
     }
     quorum
 }
 
+/// How many different operators run the nodes, as far as their URLs tell.
+fn count_operators(endpoints: &[Secret]) -> usize {
+    let providers = endpoints
+        .iter()
+        .filter_map(|url| Provider::new(url.expose()).ok());
+    let operators: BTreeSet<String> = providers
+        .map(|provider| provider.operator().to_owned())
+        .collect();
+    operators.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_quorum_needs_as_many_hosts() {
+    #[tokio::test]
+    async fn a_quorum_needs_as_many_hosts() {
         let urls = [
             "http://a.example/key",
             "https://a.example",
@@ -81,7 +89,11 @@ mod tests {
         assert_eq!(read(None).0, 1);
         assert_eq!(read(Some("2")).0, 2);
         assert!(!read(Some("2")).1.contains("TIDEWATCH_QUORUM"));
-        assert!(read(Some("3")).1.contains("names 2 different hosts"));
+        assert!(
+            read(Some("3"))
+                .1
+                .contains("names nodes of 2 different hosts")
+        );
         assert!(read(Some("0")).1.contains("not a whole number from 1"));
         assert!(!read(Some("3")).1.contains("key"));
     }

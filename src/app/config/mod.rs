@@ -8,13 +8,15 @@
 //! - `options.rs`: flags and their variables as clap sees them;
 //! - `source.rs`: looking a value up, with its `…_FILE` twin, and collecting faults;
 //! - `endpoints.rs`: the chain's nodes, and how many must agree;
-//! - `service.rs`: what `run` needs, role by role.
+//! - `service.rs`: what `run` needs, role by role; `agent.rs`: the agent's part of it.
 
+mod agent;
 mod endpoints;
 mod options;
 mod service;
 mod source;
 
+pub use agent::AgentConfig;
 pub(super) use endpoints::read_endpoints;
 pub use options::ServiceOptions;
 pub use service::{ApiConfig, ChainConfig, EngineConfig, Role, ServiceConfig};

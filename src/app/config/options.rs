@@ -5,7 +5,7 @@ use clap::Args;
 /// Settings of the service as flags; each stands for the variable of the same name.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ServiceOptions {
-    /// Parts to run, comma separated: all, follower, judge, resolver, dispatcher, observer, collector, reaper, operator, api
+    /// Parts to run, comma separated: all, follower, judge, resolver, dispatcher, observer, collector, reaper, operator, agent, api
     #[arg(long, default_value = "all")]
     pub role: String,
 
@@ -36,6 +36,14 @@ pub struct ServiceOptions {
     /// The publisher's catalog
     #[arg(long, env = "TIDEWATCH_CATALOG")]
     pub catalog: Option<PathBuf>,
+
+    /// Gateway through which ipfs:// documents are fetched
+    #[arg(long, env = "TIDEWATCH_IPFS_GATEWAY")]
+    pub ipfs_gateway: Option<String>,
+
+    /// Further certificate authorities for fetching documents, a PEM file
+    #[arg(long, env = "TIDEWATCH_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
 
     /// What runs the jobs: kubernetes
     #[arg(long, env = "TIDEWATCH_ENGINE")]
@@ -76,6 +84,22 @@ pub struct ServiceOptions {
     /// Secret in the jobs' namespace with the credentials for the results
     #[arg(long, env = "TIDEWATCH_RESULTS_SECRET")]
     pub results_secret: Option<String>,
+
+    /// What the agent does on chain: off, or approve,release
+    #[arg(long, env = "TIDEWATCH_AGENT")]
+    pub agent: Option<String>,
+
+    /// File with the agent's private key, 64 hexadecimal digits
+    #[arg(long, env = "TIDEWATCH_AGENT_KEY_FILE")]
+    pub agent_key_file: Option<PathBuf>,
+
+    /// Most gigawei per gas that the agent offers
+    #[arg(long, env = "TIDEWATCH_AGENT_MAX_FEE_GWEI")]
+    pub agent_max_fee_gwei: Option<String>,
+
+    /// Most gas that the agent uses in 24 hours
+    #[arg(long, env = "TIDEWATCH_AGENT_DAILY_GAS")]
+    pub agent_daily_gas: Option<String>,
 
     /// Address of the API
     #[arg(long, env = "TIDEWATCH_API_LISTEN")]

@@ -3,9 +3,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use url::Url;
+
+use super::agent::{self, AgentConfig};
 use super::endpoints::{read_endpoints, read_quorum};
 use super::{Environment, Faults, Secret, ServiceOptions};
 use crate::cluster::{AccessMode, PullPolicy};
+use crate::documents;
 use crate::follower::{ActAt, IrreversibleAt};
 
 /// A part of the service that can run by itself.
@@ -27,13 +31,15 @@ pub enum Role {
     Reaper,
     /// Turns workflows into Kubernetes Jobs.
     Operator,
+    /// Acts on chain for the publisher.
+    Agent,
     /// Answers people.
     Api,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Follower,
         Self::Judge,
         Self::Resolver,
@@ -42,6 +48,7 @@ impl Role {
         Self::Collector,
         Self::Reaper,
         Self::Operator,
+        Self::Agent,
         Self::Api,
     ];
 
@@ -56,6 +63,7 @@ impl Role {
             Self::Collector => "collector",
             Self::Reaper => "reaper",
             Self::Operator => "operator",
+            Self::Agent => "agent",
             Self::Api => "api",
         }
     }
@@ -66,7 +74,7 @@ impl Role {
     }
 
     const fn asks_the_chain(self) -> bool {
-        matches!(self, Self::Follower | Self::Judge)
+        matches!(self, Self::Follower | Self::Judge | Self::Agent)
     }
 
     const fn asks_the_engine(self) -> bool {
@@ -90,8 +98,12 @@ pub struct ServiceConfig {
     pub chain: Option<ChainConfig>,
     /// The publisher's catalog.
     pub catalog: Option<PathBuf>,
+    /// How documents are fetched.
+    pub documents: documents::Settings,
     /// What runs the jobs.
     pub engine: Option<EngineConfig>,
+    /// The agent.
+    pub agent: Option<AgentConfig>,
     /// The API.
     pub api: Option<ApiConfig>,
     /// Where metrics can be read.
@@ -155,7 +167,7 @@ impl ServiceConfig {
     pub fn read(options: &ServiceOptions, environment: &Environment) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         environment.check_names(&mut faults);
-        let roles = read_roles(&options.role, &mut faults);
+        let roles = read_roles(options, &mut faults);
         let needed = |need: fn(Role) -> bool| roles.iter().copied().any(need);
         let database_url = environment.secret("DATABASE_URL", &mut faults);
         if needed(Role::writes_the_ledger) && database_url.is_none() {
@@ -174,6 +186,14 @@ impl ServiceConfig {
             needed(Role::asks_the_chain).then(|| read_chain(options, environment, &mut faults));
         let engine =
             needed(Role::asks_the_engine).then(|| read_engine(options, environment, &mut faults));
+        let documents = documents::Settings {
+            ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut faults),
+            ca_file: options.ca_file.clone(),
+        };
+        let agent = roles
+            .contains(&Role::Agent)
+            .then(|| agent::read(options, &mut faults))
+            .flatten();
         let api = roles
             .contains(&Role::Api)
             .then(|| read_api(options, environment, &mut faults))
@@ -192,7 +212,9 @@ impl ServiceConfig {
                 keeper,
                 chain,
                 catalog,
+                documents,
                 engine,
+                agent,
                 api,
                 metrics_listen,
             })
@@ -202,12 +224,18 @@ impl ServiceConfig {
     }
 }
 
-fn read_roles(text: &str, faults: &mut Faults) -> BTreeSet<Role> {
+/// The chosen roles. `all` leaves the agent out unless it was told what to do: it spends money.
+fn read_roles(options: &ServiceOptions, faults: &mut Faults) -> BTreeSet<Role> {
+    let has_agent = agent::is_on(options);
     let mut roles = BTreeSet::new();
-    for word in text.split(',').map(str::trim) {
+    for word in options.role.split(',').map(str::trim) {
         match Role::ALL.into_iter().find(|role| role.as_str() == word) {
             Some(role) => _ = roles.insert(role),
-            None if word == "all" => roles.extend(Role::ALL),
+            None if word == "all" => roles.extend(
+                Role::ALL
+                    .into_iter()
+                    .filter(|role| *role != Role::Agent || has_agent),
+            ),
             None => {
                 let known = Role::ALL.map(Role::as_str).join(", ");
                 faults.add("--role", format!("{word:?} is none of all, {known}"));
@@ -215,6 +243,26 @@ fn read_roles(text: &str, faults: &mut Faults) -> BTreeSet<Role> {
         }
     }
     roles
+}
+
+/// The gateway is the operator's own and may lie anywhere; what it gives is checked against the registered checksum.
+fn read_gateway(text: Option<&str>, faults: &mut Faults) -> Option<Url> {
+    let text = text?;
+    let url = Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if url.is_none() {
+        faults.add(
+            "TIDEWATCH_IPFS_GATEWAY",
+            "must be https://host or http://host, with nothing before or after the host",
+        );
+    }
+    url
 }
 
 fn read_chain(

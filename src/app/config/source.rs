@@ -3,10 +3,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 27] = [
+const KNOWN: [&str; 32] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
+    "AGENT",
+    "AGENT_DAILY_GAS",
+    "AGENT_KEY_FILE",
+    "AGENT_MAX_FEE_GWEI",
     "API_DATABASE_URL",
     "API_DATABASE_URL_FILE",
     "API_LISTEN",
@@ -16,6 +20,7 @@ const KNOWN: [&str; 27] = [
     "ENGINE",
     "IMAGE",
     "IMAGE_PULL_POLICY",
+    "IPFS_GATEWAY",
     "IRREVERSIBLE_AT",
     "KEEPER",
     "KEEP_CLUSTER",
@@ -34,11 +39,7 @@ const KNOWN: [&str; 27] = [
 ];
 
 /// Variables that the interface names and a later version brings: set, they would be silently without effect.
-const LATER: [&str; 11] = [
-    "AGENT",
-    "AGENT_DAILY_GAS",
-    "AGENT_KEY_FILE",
-    "AGENT_MAX_FEE_GWEI",
+const LATER: [&str; 7] = [
     "API_ORIGIN",
     "KUEUE_QUEUE",
     "LOGS_RETENTION",

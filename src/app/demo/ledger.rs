@@ -1,7 +1,9 @@
 //! The demo's own database and logins: on a server of the user's, nothing else is touched, no password either.
 
+use crate::ids::AgreementId;
+use crate::ledger::reader::{self, ActRow};
 use crate::ledger::roles::Role;
-use crate::ledger::{Error, database};
+use crate::ledger::{Error, Ledger, database};
 
 /// A database of the demo's own.
 #[derive(Debug)]
@@ -41,6 +43,21 @@ impl OwnDatabase {
             writer: make(Role::Writer, self.login("writer")).await?,
             reader: make(Role::Reader, self.login("reader")).await?,
         })
+    }
+
+    /// What the agent does about an agreement, as `kind` of act.
+    pub(super) async fn act(
+        &self,
+        kind: &str,
+        agreement: AgreementId,
+    ) -> Result<Option<ActRow>, Error> {
+        let ledger = Ledger::connect(&self.owner, 1).await?;
+        let mut connection = ledger.acquire().await?;
+        let Some(deployment) = reader::find_deployment(&mut connection, None).await? else {
+            return Ok(None);
+        };
+        let acts = reader::list_acts(&mut connection, deployment, agreement).await?;
+        Ok(acts.into_iter().find(|act| act.act == kind))
     }
 
     /// Drops database and logins.

@@ -2,12 +2,13 @@
 //! is not its own: database, namespace and bucket are made for it and removed.
 //!
 //! Layout:
-//! - `story.rs`: the story; `telling.rs`: how it is told;
+//! - `story.rs`: the story; `answering.rs`: the agent's part of it; `telling.rs`: how it is told;
 //! - `equipment.rs`: cluster, S3 server and Postgres; `place.rs`: the namespace; `store.rs`: the bucket;
 //! - `ledger.rs`: the database and its logins;
 //! - `people.rs`: the chain and who sends transactions; `publisher.rs`: what is sold, and for what;
 //! - `service.rs`: the service, as a child process.
 
+mod answering;
 mod equipment;
 mod ledger;
 mod people;

@@ -10,7 +10,7 @@ use crate::app::anvil::{Anvil, Mining, Options};
 use crate::app::packages;
 use crate::ids::{AgreementId, Did};
 use crate::keeper::purchase::{self, Order, Purchase};
-use crate::keeper::{self, Account, Call, Deployment};
+use crate::keeper::{self, Account, Blueprint, Call, Deployment, KeeperVersion};
 
 /// What the publisher asks for a job, in the token's smallest unit.
 pub(super) const PRICE: u64 = 10;
@@ -26,6 +26,8 @@ pub(super) struct People {
     pub(super) provider: Account,
     /// Who buys.
     pub(super) consumer: Account,
+    /// The publisher's agent: an account of its own.
+    pub(super) agent: Account,
 }
 
 impl People {
@@ -35,7 +37,7 @@ impl People {
         let fetched = tokio::task::spawn_blocking(move || {
             Ok::<_, anyhow::Error>((
                 packages::anvil(&cache)?,
-                packages::keeper_artifacts(&cache)?,
+                packages::keeper_artifacts(KeeperVersion::V0_13_2, &cache)?,
             ))
         });
         let (program, artifacts) = fetched.await??;
@@ -50,7 +52,8 @@ impl People {
             chain.url()
         ));
         let owner = Account::connect(chain.url(), &Anvil::key(0)?).await?;
-        let deployment = keeper::deploy(&owner, &artifacts).await?.deployment;
+        let blueprint = Blueprint::bare(KeeperVersion::V0_13_2, artifacts);
+        let deployment = keeper::deploy(&owner, &blueprint).await?.deployment;
         let contracts = deployment.contracts.iter().count();
         telling.done(format_args!(
             "{contracts} contracts of keeper 0.13.2 deployed, from block {}",
@@ -58,6 +61,7 @@ impl People {
         ));
         let provider = Account::connect(chain.url(), &Anvil::key(1)?).await?;
         let consumer = Account::connect(chain.url(), &Anvil::key(2)?).await?;
+        let agent = Account::connect(chain.url(), &Self::agent_key()?).await?;
         let tokens = U256::from(10 * PRICE);
         owner
             .send(purchase::mint(
@@ -75,14 +79,22 @@ impl People {
             deployment,
             provider,
             consumer,
+            agent,
         })
     }
 
-    /// The publisher registers an asset.
+    /// The agent's key.
+    pub(super) fn agent_key() -> anyhow::Result<B256> {
+        Anvil::key(5)
+    }
+
+    /// The publisher registers an asset, and lets the agent answer for it.
     pub(super) async fn register_asset(&self, name: &str) -> anyhow::Result<Did> {
         let did = Did(keccak256(name));
         let url = b"https://publisher.example/ddo";
-        let call = purchase::register_did(&self.deployment.contracts, did, B256::ZERO, &[], url);
+        let providers = [self.agent.address()];
+        let call =
+            purchase::register_did(&self.deployment.contracts, did, B256::ZERO, &providers, url);
         self.provider.send(call).await?;
         Ok(did)
     }

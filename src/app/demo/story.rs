@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use alloy::primitives::{U256, keccak256};
+use alloy::primitives::keccak256;
 use anyhow::bail;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -21,16 +21,16 @@ use crate::ids::Did;
 use crate::keeper::purchase::Purchase;
 
 /// How long anything that is waited for may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The parts of the story. Fields are dropped in their order: the service before what it stands on.
 pub(super) struct Story {
     service: Service,
-    people: People,
-    place: Place,
+    pub(super) people: People,
+    pub(super) place: Place,
     bucket: Bucket,
-    did: Did,
-    database: OwnDatabase,
+    pub(super) did: Did,
+    pub(super) database: OwnDatabase,
     equipment: Equipment,
     #[expect(dead_code, reason = "held until the end: the directory goes with it")]
     directory: tempfile::TempDir,
@@ -102,6 +102,7 @@ impl Story {
         let job = self.honest_purchase(telling).await?;
         self.watch(&job, telling).await?;
         self.results(&job, telling).await?;
+        self.release(telling).await?;
         self.hostile_purchases(telling).await
     }
 
@@ -119,10 +120,19 @@ impl Story {
         ];
         people.send(&people.consumer, calls, telling).await?;
 
-        telling.step("The provider answers (by hand, in this version)");
-        people
-            .send(&people.provider, vec![purchase.fulfil()], telling)
+        telling.step("The publisher's agent judges, and only then answers");
+        let act = self
+            .act("approve", &purchase, |act| act.transaction.is_some())
             .await?;
+        for rule in act.rules.as_array().into_iter().flatten() {
+            telling.check(
+                rule["answer"] == "holds",
+                format_args!("{}: {}", text(&rule["rule"]), text(&rule["detail"])),
+            );
+        }
+        if let (Some(hash), Some(block)) = (act.transaction, act.block) {
+            telling.done(format_args!("{hash}  block {block}  answer with compute"));
+        }
         let job = self.job(&purchase, |_| true).await?;
         let id = text(&job["id"]);
         telling.done(format_args!(
@@ -209,33 +219,6 @@ impl Story {
             .windows(2)
             .all(|pair| pair[1]["previousHash"] == pair[0]["hash"]);
         telling.check(chained, "its transitions are a chain of hashes");
-        Ok(())
-    }
-
-    async fn hostile_purchases(&self, telling: &mut Telling) -> anyhow::Result<()> {
-        telling.step("Two purchases that look paid and are not");
-        let people = &self.people;
-        let mut to_himself = people.purchase("paid to himself", self.did);
-        to_himself.reward_address = people.consumer.address();
-        let mut cheap = people.purchase("paid nothing", self.did);
-        cheap.amount = U256::ZERO;
-        let before = self.place.workflows().await?;
-        for (purchase, reason) in [(to_himself, "lock_mismatch"), (cheap, "underpaid")] {
-            let calls = vec![purchase.create(), purchase.approve(), purchase.lock()];
-            people.consumer.send_all(calls).await?;
-            people.provider.send(purchase.fulfil()).await?;
-            let job = self
-                .job(&purchase, |job| job["phase"] == "finished")
-                .await?;
-            let told = text(&job["reason"]["code"]);
-            let sentence = text(&job["reason"]["message"]);
-            telling.check(
-                job["outcome"] == "refused" && told == reason,
-                format_args!("{} {told}: {sentence}", text(&job["outcome"])),
-            );
-        }
-        let started = self.place.workflows().await? - before.min(self.place.workflows().await?);
-        telling.check(started == 0, "neither made a workflow");
         Ok(())
     }
 
@@ -386,6 +369,11 @@ impl Files<'_> {
                 file("catalog.yaml", &serde_json::to_string_pretty(self.catalog)?)?,
             ),
             ("TIDEWATCH_OPERATOR_TOKEN_FILE", file("token", token)?),
+            ("TIDEWATCH_AGENT", "approve,release".to_owned()),
+            (
+                "TIDEWATCH_AGENT_KEY_FILE",
+                file("agent-key", &alloy::hex::encode(People::agent_key()?))?,
+            ),
             ("TIDEWATCH_API_LISTEN", options.api.clone()),
             ("TIDEWATCH_METRICS_LISTEN", "127.0.0.1:0".to_owned()),
             (
@@ -434,7 +422,7 @@ fn open_to_others(directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 

@@ -129,7 +129,7 @@ async fn show(State(metrics): State<Shown>) -> impl IntoResponse {
         Ok(Some(gauges)) => show_gauges(&mut text, &gauges),
         Ok(None) => {}
         Err(error) => {
-            tracing::warn!(error = %Chain(&error), "the ledger could not be read for metrics")
+            tracing::warn!(error = %Chain(&error), "the ledger could not be read for metrics");
         }
     }
     ([(header::CONTENT_TYPE, TEXT)], text)

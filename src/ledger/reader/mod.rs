@@ -10,11 +10,14 @@
 //! Invariants: every query names the deployment or a row found by it; whatever may grow is read page by page by key; several
 //! statements about one job run in one [`Reader::snapshot`].
 
+mod acts;
 mod attempts;
 mod deployments;
+mod evidence;
 mod job_logs;
 mod jobs;
 mod login;
+mod told;
 mod transitions;
 mod verdicts;
 mod workflows;
@@ -28,10 +31,12 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use super::schema::{SchemaVersion, schema_version};
 use super::{Attempt, Error, Ledger, Transaction};
 
+pub use acts::{ActRow, list as list_acts};
 pub use attempts::{AttemptRow, list as list_attempts};
 pub use deployments::{Followed, Progress, find as find_deployment, progress};
 pub use job_logs::{JobLog, chunk_from, find as find_job_log};
 pub use jobs::{JobFilter, JobRow, find as find_job, list as list_jobs};
+pub use told::{ToldEvent, agreements_of, list_about as list_told, logs_of};
 pub use transitions::{TransitionRow, list as list_transitions};
 pub use verdicts::{VerdictRow, find_last as find_last_verdict};
 pub use workflows::{WorkflowRow, find as find_workflow};

@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{hash, unsigned};
+use super::{evidence, hash, unsigned};
 use crate::ids::{BlockRef, JobId};
 use crate::ledger::{Attempt, Error};
 
@@ -16,7 +16,7 @@ pub struct VerdictRow {
     pub verdict: String,
     /// Catalog that judged, by the SHA-256 of its file.
     pub policy: Option<B256>,
-    /// Every rule's answer.
+    /// Every rule's answer, with the place on the chain of what decided it.
     pub rules: Value,
     /// The block up to which events were considered.
     pub judged: BlockRef,
@@ -38,10 +38,11 @@ pub async fn find_last(
            FROM ledger.verdicts WHERE job_id = $1 ORDER BY number DESC LIMIT 1"#,
         job.0
     )
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await
     .attempt("find a job's verdict")?;
-    let Some(row) = row else { return Ok(None) };
+    let Some(mut row) = row else { return Ok(None) };
+    evidence::locate(connection, &mut row.rules).await?;
     let policy = row.policy_sha256.as_deref();
     Ok(Some(VerdictRow {
         admitted: row.admitted,

@@ -13,15 +13,19 @@ GRANT USAGE ON SCHEMA ledger, tidewatch TO tidewatch_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger, tidewatch TO tidewatch_writer;
 GRANT INSERT ON
     ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue,
-    ledger.facts, ledger.policy_versions, ledger.jobs, ledger.job_state, ledger.verdicts, ledger.job_evidence, ledger.documents,
+    ledger.facts, ledger.second_opinions, ledger.policy_versions, ledger.jobs, ledger.job_state, ledger.verdicts, ledger.job_evidence, ledger.documents,
     ledger.job_specs, ledger.parked, ledger.job_attempts, ledger.transitions, ledger.job_logs, ledger.job_log_chunks,
     ledger.results, ledger.operator_actions, ledger.readings, ledger.repairs, ledger.counter_checks, ledger.late_blocks,
-    ledger.providers, ledger.disagreements, ledger.upgrades
+    ledger.providers, ledger.disagreements, ledger.upgrades,
+    ledger.agent_cursors, ledger.agent_accounts, ledger.agent_acts, ledger.agent_nonces, ledger.agent_transactions,
+    ledger.job_documents
 TO tidewatch_writer;
 GRANT UPDATE ON
     ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue,
     ledger.job_state, ledger.parked, ledger.job_attempts, ledger.job_logs, ledger.job_log_chunks, ledger.counter_checks,
-    ledger.providers, ledger.upgrades
+    ledger.providers, ledger.upgrades,
+    ledger.agent_cursors, ledger.agent_accounts, ledger.agent_acts, ledger.agent_nonces, ledger.agent_transactions,
+    ledger.job_documents
 TO tidewatch_writer;
 GRANT DELETE ON
     ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue, ledger.job_evidence, ledger.job_logs, ledger.job_log_chunks,

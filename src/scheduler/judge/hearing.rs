@@ -4,6 +4,7 @@ use alloy::primitives::{B256, U256};
 
 use super::Judge;
 use super::gathering::Matter;
+use super::hold::hold;
 use crate::admission::{
     AgreementFact, ConditionFact, Decision, Facts, Horizon, Missing, Offer, Question, Recorded,
     Verdict, judge,
@@ -11,6 +12,7 @@ use crate::admission::{
 use crate::ids::{AgreementId, ConditionId, Did};
 use crate::keeper::{self, ContractCalls, KeeperEvent};
 use crate::ledger::facts::{FactKind, NewFact};
+use crate::ledger::upgrades::Upgrade;
 use crate::worker::Chain;
 use crate::workflows::Catalog;
 
@@ -40,6 +42,7 @@ impl<C: ContractCalls> Judge<C> {
         matter: Matter,
         horizon: Horizon,
         catalog: &Catalog,
+        held: &[Upgrade],
     ) -> Hearing {
         let Matter {
             agreement,
@@ -74,13 +77,17 @@ impl<C: ContractCalls> Judge<C> {
                 .copied()
                 .filter(|missing| !known.asked.contains(missing))
                 .collect();
-            if missing.is_empty() {
+            // While a contract's code is in doubt, so are its answers.
+            if missing.is_empty() || !held.is_empty() {
                 break verdicts;
             }
             for missing in missing {
                 self.ask(missing, horizon, &mut known).await;
             }
         };
+        let verdicts = verdicts
+            .into_iter()
+            .map(|verdict| hold(verdict, &events, held));
         Hearing {
             agreement,
             verdicts: triggers.into_iter().zip(verdicts).collect(),
@@ -124,6 +131,7 @@ impl<C: ContractCalls> Judge<C> {
             did: its.did,
             template: its.template_id,
             conditions: its.conditions.clone(),
+            made: u64::try_from(its.block_number_updated).ok(),
         });
         if let (Some(fact), Some(its)) = (&fact, &found) {
             let about = (FactKind::Agreement, id.0);

@@ -5,6 +5,7 @@ use crate::admission::{self, Recorded};
 use crate::ids::{AgreementId, Did};
 use crate::keeper::{self, ContractCalls, KeeperEvent, Subject};
 use crate::ledger::judging::Logged;
+use crate::ledger::upgrades::{self, Upgrade};
 use crate::ledger::{self, parked, subjects};
 use crate::scheduler::Error;
 use crate::workflows;
@@ -105,6 +106,10 @@ impl<C: ContractCalls> Judge<C> {
         subjects::record(&mut transaction, self.deployment_id, &found).await?;
         subjects::describe(&mut transaction, &described).await?;
         let linked = subjects::link_conditions(&mut transaction, self.deployment_id, &ids).await?;
+        for upgrade in upgrades_among(&events) {
+            let listed = &self.deployment.implementations;
+            upgrades::record(&mut transaction, self.deployment_id, &upgrade, listed).await?;
+        }
         for (log, reason) in unreadable {
             parked::park_log(&mut transaction, self.deployment_id, log, &reason).await?;
         }
@@ -139,6 +144,22 @@ impl<C: ContractCalls> Judge<C> {
         }
         (events, unreadable)
     }
+}
+
+fn upgrades_among(events: &[Recorded]) -> impl Iterator<Item = Upgrade> {
+    events.iter().filter_map(|recorded| match recorded.event {
+        KeeperEvent::Upgraded {
+            proxy,
+            implementation,
+        } => Some(Upgrade {
+            log: recorded.log,
+            proxy,
+            implementation,
+            block_number: recorded.block.number,
+            log_index: recorded.log_index,
+        }),
+        _ => None,
+    })
 }
 
 /// What each event is about. Beyond what it names itself: the conditions of a new agreement are about that agreement, and so is

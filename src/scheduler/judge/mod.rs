@@ -2,13 +2,16 @@
 //! ledger.
 //!
 //! A tick takes a bounded number of recorded logs in (`intake.rs`), looks at every agreement that they or the queue name
-//! (`gathering.rs`: events and facts; `hearing.rs`: the verdicts), and writes all of it in one transaction that begins by moving
-//! the judged cursor by compare-and-set (`writing.rs`: what is new;
+//! (`gathering.rs`: events and facts; `hearing.rs`: the verdicts; `opinion.rs`: what the contracts say to them), and writes all of
+//! it in one transaction that begins by moving the judged cursor by compare-and-set (`writing.rs`: what is new;
 //! `moving.rs`: what is there; `ruling.rs`: what follows for a job). Calls to the node are made while no transaction is open.
 //!
 //! Everything is read and written in sets, a statement per tick and not per agreement: history comes at tens of thousands of
 //! events a second, and what is judged at the head is a set of one. Only jobs that exist and move are handled one by one, under
 //! their lock.
+//!
+//! After a followed proxy was given code that nobody vouches for, genuine addresses may say anything: what was said since is judged
+//! once an operator released it (`hold.rs`).
 //!
 //! Logs that come late, below the cursor (`late.rs`: mended history, or an older decoder's), are taken in beside the next ones.
 //!
@@ -17,14 +20,21 @@
 //! rows made before the cursor moves are derived and may be made again, and whoever loses the compare-and-set starts over.
 //!
 //! A job that was handed to an engine is never moved here, whatever became of its events; it is anchored and marked only.
+//!
+//! The same verdicts under another catalog, for a publisher who wants to know first, are `again.rs`: it writes nothing.
 
+mod again;
 mod gathering;
 mod hearing;
+mod hold;
 mod intake;
 mod late;
 mod moving;
+mod opinion;
 mod ruling;
 mod writing;
+
+pub use again::{Difference, rejudge};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,6 +49,7 @@ use crate::admission::Horizon;
 use crate::ids::{AgreementId, BlockRef, DeploymentId};
 use crate::keeper::{ContractCalls, DECODER, Deployment};
 use crate::ledger::judging::{self, Horizons, Logged};
+use crate::ledger::upgrades::{self, Upgrade};
 use crate::ledger::{self, Ledger, judge_queue, late_blocks, policies, standings};
 use crate::worker::{Progress, Worker};
 use crate::workflows::Catalog;
@@ -150,6 +161,16 @@ impl<C: ContractCalls> Judge<C> {
         Ok((logs, to))
     }
 
+    /// Upgrades up to the tick's end that hold admission back; nothing is asked when nothing is judged.
+    async fn held(&self, docket: &Docket, is_idle: bool) -> Result<Vec<Upgrade>, Error> {
+        if is_idle {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.ledger.acquire().await?;
+        let up_to = docket.to.number;
+        Ok(upgrades::list_held(&mut connection, self.deployment_id, up_to).await?)
+    }
+
     /// The agreements that a tick has to look at: those that are due, and those among the logs' that have a job or get one.
     async fn agreements(
         &self,
@@ -211,12 +232,15 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
         let mut agreements = self.agreements(&docket, &intake).await?;
         agreements.extend(self.late_agreements(late).await?);
         let matters = self.gather(agreements, &intake, &docket).await?;
-        let (this, horizon, by) = (&*self, docket.horizon(), &catalog);
-        let hearings: Vec<_> = stream::iter(matters)
-            .map(|matter| this.hear(matter, horizon, by))
+        let held = self.held(&docket, matters.is_empty()).await?;
+        let (this, horizon) = (&*self, docket.horizon());
+        let (by, held) = (&catalog, held.as_slice());
+        let mut hearings: Vec<_> = stream::iter(matters)
+            .map(|matter| this.hear(matter, horizon, by, held))
             .buffered(SIDE_BY_SIDE)
             .collect()
             .await;
+        let taken = self.weigh_opinions(&mut hearings, horizon).await?;
 
         let mut transaction = self.ledger.begin().await?;
         if !judging::advance(
@@ -235,6 +259,8 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
             policies::record(&mut transaction, catalog.sha256, &catalog.bytes).await?;
         }
         self.rule(&mut transaction, &docket, &catalog, &hearings)
+            .await?;
+        self.record_opinions(&mut transaction, &taken, &hearings)
             .await?;
         ledger::commit(transaction).await?;
         Ok(Progress::More)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use crate::ids::Did;
+use crate::workflows::Code;
 
 /// The volume's directories as OEP-12 names them, and the record, which is ours.
 pub(super) struct Layout {
@@ -53,8 +54,8 @@ impl Layout {
     }
 
     /// Writes the algorithm's code, executable, if it fits into `left` bytes.
-    pub(super) fn put_algorithm(&self, code: &str, left: u64) -> Result<(), Error> {
-        let size = code.len() as u64;
+    pub(super) fn put_algorithm(&self, code: &Code, left: u64) -> Result<(), Error> {
+        let size = code.as_bytes().len() as u64;
         if size > left {
             return Err(Error::AlgorithmTooLarge { size, left });
         }

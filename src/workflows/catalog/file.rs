@@ -5,6 +5,7 @@ use std::fmt;
 use alloy::primitives::{Address, U256};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::trusted::Trusted;
 use crate::ids::Did;
 use crate::workflows::Release;
 use crate::workflows::quantity::Quantity;
@@ -71,7 +72,7 @@ pub(super) struct Privacy {
     #[serde(default)]
     pub(super) allow_raw_algorithm: bool,
     #[serde(default)]
-    pub(super) trusted_algorithms: Vec<Did>,
+    pub(super) trusted_algorithms: Vec<Trusted>,
     #[serde(default)]
     pub(super) allow_network_access: bool,
 }
@@ -189,6 +190,8 @@ struct Requirements {
     disk: Option<Quantity>,
     max_execution_seconds: Option<u32>,
     maxtime: Option<u32>,
+    #[serde(default)]
+    allow_network_access: bool,
 }
 
 /// An amount of the token in its smallest unit, as decimal text (or a small number).

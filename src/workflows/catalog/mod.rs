@@ -1,22 +1,29 @@
 //! The publisher's catalog: which assets may be computed on, at what price, by what, and what may come out.
 //!
-//! `file.rs` holds the form as it is written, this file what it means. Every default and every override is decided at load, so
+//! `file.rs` and `trusted.rs` hold the form as it is written, this file what it means, `error.rs` what can be wrong with it. Every default and every override is decided at load, so
 //! that whoever reads an [`Asset`] needs no policy beside it.
 //!
 //! What this version cannot do yet is refused at load rather than ignored: a publisher who asked for a filter or a review must
 //! not find out afterwards that there was none.
 
+mod error;
 mod file;
+mod trusted;
 
-use std::collections::{BTreeMap, BTreeSet};
+pub use error::BadCatalog;
+
+use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, U256};
 use sha2::{Digest, Sha256};
 
-use super::document::{BadDocument, Document};
-use super::image::{BadImage, ImageRule, is_digest};
+use url::Url;
+
+use super::document::Document;
+use super::image::{ImageRule, is_digest};
 use super::quantity::Quantity;
 use super::spec::{InputSpec, Release};
+use super::trust::TrustedAlgorithm;
 use crate::ids::Did;
 
 /// Largest catalog that is read, in bytes.
@@ -31,6 +38,7 @@ pub struct Catalog {
     pub bytes: Vec<u8>,
     /// Who may be paid; `None`: the asset's owner at the event's block.
     pub payees: Option<Vec<Address>>,
+    origins: Vec<String>,
     assets: BTreeMap<Did, Asset>,
 }
 
@@ -47,8 +55,8 @@ pub struct Asset {
     pub images: Vec<ImageRule>,
     /// Whether consumers may bring code and containers of their own.
     pub allow_raw_algorithm: bool,
-    /// The only algorithms that may run, unless it is empty.
-    pub trusted_algorithms: BTreeSet<Did>,
+    /// The only algorithms that may run, unless it is empty: then no named one is trusted, and raw code is where it is allowed.
+    pub trusted_algorithms: Vec<TrustedAlgorithm>,
     /// Whether algorithms get the network.
     pub allow_network_access: bool,
     /// Most that a job may use; what it gets when it asks for nothing.
@@ -115,6 +123,7 @@ impl Catalog {
             sha256: B256::from_slice(&Sha256::digest(bytes)),
             bytes: bytes.to_vec(),
             payees: policy.payees,
+            origins: policy.origins,
             assets,
         })
     }
@@ -125,8 +134,20 @@ impl Catalog {
             sha256: B256::from_slice(&Sha256::digest([])),
             bytes: Vec::new(),
             payees: None,
+            origins: Vec::new(),
             assets: BTreeMap::new(),
         }
+    }
+
+    /// The metadata services whose DDOs count without a checksum on chain, as origins: `https://host`, without a path.
+    pub fn document_origins(&self) -> impl Iterator<Item = &str> {
+        self.origins.iter().map(String::as_str)
+    }
+
+    /// Whether an address lies at one of them.
+    pub fn trusts_origin_of(&self, address: &str) -> bool {
+        let origin = Url::parse(address).map(|url| url.origin().ascii_serialization());
+        origin.is_ok_and(|origin| self.origins.contains(&origin))
     }
 
     /// The asset, if the publisher lists it.
@@ -143,6 +164,7 @@ impl Catalog {
 /// The part of the file that holds for every asset.
 struct Policy {
     payees: Option<Vec<Address>>,
+    origins: Vec<String>,
     images: Vec<ImageRule>,
     resources: file::Resources,
     release: file::ReleaseWish,
@@ -153,15 +175,14 @@ impl Policy {
         if policy.payees.as_ref().is_some_and(Vec::is_empty) {
             return Err(BadCatalog::invalid("payees", "nobody could be paid"));
         }
-        if !policy.document_origins.is_empty() {
-            return Err(BadCatalog::NotSupported("documentOrigins"));
-        }
         let images = policy
             .images
             .iter()
             .map(|image| image.parse().map_err(|source| BadCatalog::Image { source }));
+        let origins = policy.document_origins.iter().map(|text| origin(text));
         Ok(Self {
             payees: policy.payees,
+            origins: origins.collect::<Result<_, _>>()?,
             images: images.collect::<Result<_, _>>()?,
             resources: policy.resources,
             release: policy.release,
@@ -188,7 +209,12 @@ impl Policy {
                 .collect::<Result<_, _>>()?,
             images: self.images.clone(),
             allow_raw_algorithm: asset.privacy.allow_raw_algorithm,
-            trusted_algorithms: asset.privacy.trusted_algorithms.into_iter().collect(),
+            trusted_algorithms: asset
+                .privacy
+                .trusted_algorithms
+                .into_iter()
+                .map(|entry| entry.read(did))
+                .collect::<Result<_, _>>()?,
             allow_network_access: asset.privacy.allow_network_access,
             ceilings: self.ceilings(asset.resources)?,
             release: self.release(&asset.release)?,
@@ -250,6 +276,22 @@ impl Policy {
     }
 }
 
+/// An origin in the form in which origins are compared. What is had there counts unchecked, so the way to it must be sealed.
+fn origin(text: &str) -> Result<String, BadCatalog> {
+    let bad = || {
+        let shown: String = text.chars().take(100).collect();
+        let problem =
+            format!("{shown:?} is not https://host, with nothing before or after the host");
+        BadCatalog::invalid("documentOrigins", &problem)
+    };
+    let url = Url::parse(text).map_err(|_| bad())?;
+    let bare = url.username().is_empty() && url.password().is_none() && url.path() == "/";
+    if url.scheme() != "https" || !bare || url.query().is_some() || url.fragment().is_some() {
+        return Err(bad());
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
 fn input(did: Did, index: u32, file: file::InputFile) -> Result<InputSpec, BadCatalog> {
     if file.secret.is_some() {
         return Err(BadCatalog::NotSupported("secret"));
@@ -276,102 +318,6 @@ fn input(did: Did, index: u32, file: file::InputFile) -> Result<InputSpec, BadCa
         content_type: file.content_type,
         secret: None,
     })
-}
-
-/// Why a catalog cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum BadCatalog {
-    /// It is too large.
-    #[error("the catalog is larger than 16 MiB")]
-    TooLarge,
-    /// It is not text.
-    #[error("the catalog is not UTF-8")]
-    NotText,
-    /// A key that nobody knows.
-    #[error("line {line}: unknown key `{key}`{}", hint(.nearest.as_deref()))]
-    UnknownKey {
-        /// From 1; 0 when unknown.
-        line: u64,
-        /// The key.
-        key: String,
-        /// The known key that resembles it most, if any does.
-        nearest: Option<String>,
-    },
-    /// The form is wrong.
-    #[error("line {line}: {message}")]
-    Malformed {
-        /// From 1; 0 when unknown.
-        line: u64,
-        /// What is wrong there.
-        message: String,
-    },
-    /// It asks for something that later versions bring.
-    #[error("`{0}` is not supported yet")]
-    NotSupported(&'static str),
-    /// A value makes no sense.
-    #[error("{subject}: {problem}")]
-    Invalid {
-        /// The key or asset.
-        subject: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// An allowed image is malformed.
-    #[error("images: names stand without tag and digest, prefixes end in a slash")]
-    Image {
-        /// What is wrong.
-        source: BadImage,
-    },
-    /// An asset's own workflow is malformed.
-    #[error("the workflow of {did} cannot be read")]
-    Workflow {
-        /// The asset.
-        did: Did,
-        /// What is wrong.
-        source: BadDocument,
-    },
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |key| format!(", did you mean `{key}`?"))
-}
-
-impl BadCatalog {
-    fn invalid(subject: &(impl std::fmt::Display + ?Sized), problem: &str) -> Self {
-        Self::Invalid {
-            subject: subject.to_string(),
-            problem: problem.to_owned(),
-        }
-    }
-
-    fn malformed(error: &serde_saphyr::Error) -> Self {
-        let error = error.without_snippet();
-        let line = error.location().map_or(0, |location| location.line());
-        if let serde_saphyr::Error::SerdeUnknownField {
-            field, expected, ..
-        } = error
-        {
-            return Self::UnknownKey {
-                line,
-                key: field.clone(),
-                nearest: nearest(field, expected),
-            };
-        }
-        Self::Malformed {
-            line,
-            message: error.to_string(),
-        }
-    }
-}
-
-/// The known key that resembles `key` most, when it does so at all (Jaro-Winkler above 0.7).
-fn nearest(key: &str, known: &[&str]) -> Option<String> {
-    known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(key, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, candidate)| (*candidate).to_owned())
 }
 
 #[cfg(test)]

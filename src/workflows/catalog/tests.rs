@@ -64,6 +64,65 @@ fn every_key_means_what_it_says() {
 }
 
 #[test]
+fn trusted_algorithms_are_named_by_did_or_by_what_they_are_made_of() {
+    let (did, hash) = (
+        "0202020202020202020202020202020202020202020202020202020202020202",
+        "ab".repeat(32),
+    );
+    let list = format!(
+        "trustedAlgorithms: ['did:op:{did}', {{did: '{did}', file: 'sha256:{hash}'}}, \
+         {{container: 'sha256:{hash}', entrypoint: 'python $ALGO', file: 'sha256:{hash}'}}]"
+    );
+    let text = EXAMPLE.replacen("trustedAlgorithms: []", &list, 1);
+    let catalog = Catalog::parse(text.as_bytes()).unwrap();
+    let trusted = &catalog
+        .find(Did(B256::repeat_byte(1)))
+        .unwrap()
+        .trusted_algorithms;
+    let (did, file) = (
+        Some(Did(B256::repeat_byte(2))),
+        Some(B256::repeat_byte(0xab)),
+    );
+    let container = Some(format!("sha256:{hash}"));
+    let entry = |did, file, container, entrypoint: Option<&str>| TrustedAlgorithm {
+        did,
+        file,
+        container,
+        entrypoint: entrypoint.map(str::to_owned),
+    };
+    assert_eq!(
+        *trusted,
+        [
+            entry(did, None, None, None),
+            entry(did, file, None, None),
+            entry(None, file, container, Some("python $ALGO")),
+        ]
+    );
+}
+
+#[test]
+fn origins_are_compared_as_browsers_compare_them() {
+    let change = "  documentOrigins: ['https://Aquarius.example:443/']\n  images:";
+    let text = EXAMPLE.replacen("  images:", change, 1);
+    let catalog = Catalog::parse(text.as_bytes()).unwrap();
+    assert_eq!(
+        catalog.document_origins().collect::<Vec<_>>(),
+        ["https://aquarius.example"]
+    );
+    assert!(catalog.trusts_origin_of("https://aquarius.example/api/x"));
+    for other in [
+        "http://aquarius.example/",
+        "https://aquarius.example:444/",
+        "https://aquarius.example.evil/",
+        "https://aquarius.example@evil/",
+        "ipfs://aquarius.example",
+        "aquarius.example",
+    ] {
+        assert!(!catalog.trusts_origin_of(other), "{other}");
+    }
+}
+
+#[test]
 fn defaults_deny() {
     let text = "assets: [{did: '0101010101010101010101010101010101010101010101010101010101010101', minimumPrice: 0}]";
     let catalog = Catalog::parse(text.as_bytes()).unwrap();
@@ -87,6 +146,10 @@ fn unknown_keys_are_named_with_their_line_and_the_nearest_known_one() {
         ),
         (("policy:", "zzz:"), "line 3: unknown key `zzz`"),
         (
+            ("trustedAlgorithms: []", "trustedAlgorithms: [{fil: x}]"),
+            "line 15: unknown key `fil`, did you mean `file`?",
+        ),
+        (
             ("tag: \"3.12\"", "tagg: \"3.12\""),
             "line 27: unknown key `tagg`, did you mean `tag`?",
         ),
@@ -107,10 +170,6 @@ fn what_comes_later_is_refused_rather_than_ignored() {
         (
             "    resources: {memory: 2Gi}",
             "    filter: {image: python}",
-        ),
-        (
-            "  images:",
-            "  documentOrigins: ['https://aquarius.example']\n  images:",
         ),
     ];
     for change in cases {
@@ -142,6 +201,31 @@ fn values_without_sense_are_refused() {
         (
             ("enabled: true", "enabled: true\n    enabled: false"),
             "line 11",
+        ),
+        (
+            (
+                "  images:",
+                "  documentOrigins: ['http://aquarius.example']\n  images:",
+            ),
+            "documentOrigins",
+        ),
+        (
+            (
+                "  images:",
+                "  documentOrigins: ['https://a.example/ddo']\n  images:",
+            ),
+            "documentOrigins",
+        ),
+        (
+            (
+                "trustedAlgorithms: []",
+                "trustedAlgorithms: [{container: 'sha256:1'}]",
+            ),
+            "did:op:0101",
+        ),
+        (
+            ("trustedAlgorithms: []", "trustedAlgorithms: [{}]"),
+            "trustedAlgorithms",
         ),
         (("type: workflow", "type: dataset"), "workflow of did:op:"),
         (("did:op:01", "did:op:zz"), "did:op:"),

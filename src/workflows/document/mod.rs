@@ -4,10 +4,14 @@
 //! two names) and lenient about what says nothing here: real documents carry members of their authors' own. Its errors never
 //! repeat the document's words, since they are shown to people who are not parties.
 
-use serde::Deserialize;
+mod raw;
+
+use raw::{RawCompute, RawDocument, RawRequirements, RawStage};
+pub(super) use raw::{RawContainer, RawTransformation};
 
 use crate::ids::{AgreementId, Did};
-use crate::workflows::image::{ImageReference, is_digest, is_tag};
+use crate::workflows::code::Code;
+use crate::workflows::image::ImageReference;
 use crate::workflows::json;
 use crate::workflows::quantity::Quantity;
 
@@ -43,7 +47,7 @@ pub enum Transformation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenAlgorithm {
     /// The code; absent when the image holds it.
-    pub code: Option<String>,
+    pub code: Option<Code>,
     /// The container's image.
     pub image: ImageReference,
     /// Command line in which `$ALGO` is the code's path.
@@ -63,9 +67,21 @@ pub struct Requirements {
     pub gpu: Option<Quantity>,
     /// Seconds (`maxExecutionSeconds`, OEP-12's `maxExecutionTime` or `maxtime`).
     pub max_execution_seconds: Option<u32>,
+    /// Whether it asks for the network.
+    pub network: bool,
 }
 
 impl Document {
+    /// A document that says no more than what runs.
+    pub(super) fn of(transformation: Transformation) -> Self {
+        Self {
+            agreement: None,
+            inputs: Vec::new(),
+            transformation,
+            requirements: Requirements::default(),
+        }
+    }
+
     /// Reads a document: `{"main": …}`, or a whole DDO with a metadata service whose `attributes.main` is that.
     ///
     /// # Errors
@@ -123,6 +139,7 @@ fn requirements(asked: RawRequirements, compute: RawCompute) -> Result<Requireme
         disk: asked.disk,
         gpu: asked.gpu,
         max_execution_seconds,
+        network: asked.allow_network_access,
     })
 }
 
@@ -164,7 +181,7 @@ impl BadDocument {
         clippy::needless_pass_by_value,
         reason = "the shape that map_err takes"
     )]
-    fn not_json(error: serde_json::Error) -> Self {
+    pub(super) fn not_json(error: serde_json::Error) -> Self {
         Self::NotJson {
             line: error.line(),
             column: error.column(),
@@ -175,172 +192,11 @@ impl BadDocument {
         clippy::needless_pass_by_value,
         reason = "the shape that map_err takes"
     )]
-    fn wrong_form(error: serde_json::Error) -> Self {
+    pub(super) fn wrong_form(error: serde_json::Error) -> Self {
         Self::WrongForm {
             line: error.line(),
             column: error.column(),
         }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawDocument {
-    main: Option<RawMain>,
-    agreement_id: Option<AgreementId>,
-    #[serde(default)]
-    service: Vec<RawService>,
-}
-
-impl RawDocument {
-    fn main(self) -> Result<(RawMain, Option<AgreementId>), BadDocument> {
-        if let Some(main) = self.main {
-            return Ok((main, self.agreement_id));
-        }
-        let attributes = self
-            .service
-            .into_iter()
-            .find(|service| service.kind == "metadata")
-            .and_then(|service| service.attributes)
-            .ok_or(BadDocument::Lacks("main, and a metadata service"))?;
-        let attributes: RawAttributes =
-            serde_json::from_value(attributes).map_err(BadDocument::wrong_form)?;
-        if let (Some(one), Some(other)) = (self.agreement_id, attributes.agreement_id)
-            && one != other
-        {
-            return Err(BadDocument::Contradicts("its agreement"));
-        }
-        Ok((
-            attributes.main,
-            self.agreement_id.or(attributes.agreement_id),
-        ))
-    }
-}
-
-#[derive(Deserialize)]
-struct RawService {
-    #[serde(rename = "type", default)]
-    kind: String,
-    /// Only the metadata service's are looked at; those of others may have any form.
-    attributes: Option<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawAttributes {
-    main: RawMain,
-    agreement_id: Option<AgreementId>,
-}
-
-#[derive(Deserialize)]
-struct RawMain {
-    #[serde(rename = "type", default)]
-    kind: String,
-    workflow: Option<RawWorkflow>,
-}
-
-#[derive(Deserialize)]
-struct RawWorkflow {
-    #[serde(default)]
-    stages: Vec<RawStage>,
-}
-
-#[derive(Deserialize)]
-struct RawStage {
-    #[serde(default)]
-    input: Vec<RawInput>,
-    transformation: Option<RawTransformation>,
-    #[serde(default)]
-    requirements: RawRequirements,
-    #[serde(default)]
-    compute: RawCompute,
-}
-
-#[derive(Deserialize)]
-struct RawInput {
-    id: Did,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct RawRequirements {
-    cpu: Option<Quantity>,
-    memory: Option<Quantity>,
-    disk: Option<Quantity>,
-    gpu: Option<Quantity>,
-    max_execution_seconds: Option<u32>,
-    max_execution_time: Option<u32>,
-    maxtime: Option<u32>,
-}
-
-#[derive(Deserialize, Default)]
-struct RawCompute {
-    maxtime: Option<u32>,
-}
-
-#[derive(Deserialize)]
-struct RawTransformation {
-    id: Option<Did>,
-    rawcode: Option<String>,
-    container: Option<RawContainer>,
-}
-
-impl RawTransformation {
-    fn read(self) -> Result<Transformation, BadDocument> {
-        match (self.id, self.container) {
-            // A name beside code would claim for the code what only the named algorithm is.
-            (Some(_), Some(_)) => Err(BadDocument::Contradicts("its algorithm")),
-            (Some(_), None) if self.rawcode.is_some() => {
-                Err(BadDocument::Contradicts("its algorithm"))
-            }
-            (Some(did), None) => Ok(Transformation::Named(did)),
-            (None, Some(container)) => Ok(Transformation::Given(container.read(self.rawcode)?)),
-            (None, None) => Err(BadDocument::Lacks("an algorithm's id, or its container")),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct RawContainer {
-    image: String,
-    tag: Option<String>,
-    checksum: Option<String>,
-    entrypoint: String,
-}
-
-impl RawContainer {
-    fn read(self, code: Option<String>) -> Result<GivenAlgorithm, BadDocument> {
-        let mut image: ImageReference = self
-            .image
-            .parse()
-            .map_err(|_| BadDocument::Malformed("image"))?;
-        image.tag = agree(image.tag, self.tag, is_tag, "tag")?;
-        image.digest = agree(image.digest, self.checksum, is_digest, "checksum")?;
-        if self.entrypoint.trim().is_empty() || self.entrypoint.contains('\0') {
-            return Err(BadDocument::Malformed("entrypoint"));
-        }
-        Ok(GivenAlgorithm {
-            code,
-            image,
-            entrypoint: self.entrypoint,
-        })
-    }
-}
-
-/// What the image's own text and the member beside it say together. An empty member says nothing.
-fn agree(
-    within: Option<String>,
-    beside: Option<String>,
-    valid: fn(&str) -> bool,
-    what: &'static str,
-) -> Result<Option<String>, BadDocument> {
-    let beside = beside.filter(|text| !text.is_empty());
-    if beside.as_deref().is_some_and(|text| !valid(text)) {
-        return Err(BadDocument::Malformed(what));
-    }
-    match (within, beside) {
-        (Some(within), Some(beside)) if within != beside => Err(BadDocument::Contradicts(what)),
-        (within, beside) => Ok(beside.or(within)),
     }
 }
 

@@ -1,19 +1,23 @@
-//! Decides what an admitted job runs, from what the consumer registered, the publisher's catalog and its policy.
+//! Decides what an admitted job runs, from what the consumer registered, the asset's DDO, the publisher's catalog and its policy.
 //!
-//! The order of the sources is fixed and whatever is found first counts, even when it is then refused: a consumer who asked for
-//! something that is not allowed must not get something else instead, which would be paid for all the same.
+//! The order of the sources is fixed (`sources.rs`) and whatever is found first counts, even when it is then refused: a consumer
+//! who asked for something that is not allowed must not get something else instead, which would be paid for all the same.
+//!
+//! Deciding does nothing: what it lacks it names ([`Want`]), one thing at a time, and it is asked again once that was found. So the
+//! same question with the same findings always has the same answer: after a crash, on another replica, or years later under
+//! another catalog.
+
+mod algorithm;
+mod sources;
 
 use alloy::primitives::Address;
 
 use crate::admission::{Position, Recorded};
 use crate::ids::{AgreementId, Did};
 use crate::jobs::Reason;
-use crate::workflows::catalog::{Asset, Catalog};
-use crate::workflows::data_url::Value;
-use crate::workflows::document::Document;
-use crate::workflows::policy;
-use crate::workflows::registration::{Choice, choice};
+use crate::workflows::catalog::Catalog;
 use crate::workflows::spec::JobSpec;
+use crate::workflows::want::{Found, Want};
 
 /// An admitted job whose workflow is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -28,11 +32,22 @@ pub struct Resolution<'a> {
     pub agreement_created: Position,
     /// What the registry said later does not count: the place of the condition's event, or of the payment's when that came later.
     pub decided_at: Position,
-    /// The registry's canonical events about the DID that is the agreement's id, and about every DID with a document that names
-    /// the agreement. In any order.
+    /// The registry's canonical events about the DID that is the agreement's id, and about every DID with a value that names the
+    /// agreement ([`named_agreement`](super::named_agreement)). In any order.
     pub registrations: &'a [Recorded],
     /// The publisher's catalog as it is now.
     pub catalog: &'a Catalog,
+}
+
+/// The answer of [`resolve`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// This runs.
+    Frozen(Box<Frozen>),
+    /// Nothing runs.
+    Refused(Refusal),
+    /// It cannot be said before this was looked for: note what was found and ask again.
+    Wants(Want),
 }
 
 /// What a job runs, decided.
@@ -42,10 +57,10 @@ pub struct Frozen {
     pub spec: JobSpec,
     /// Who named the workflow.
     pub source: Source,
-    /// The document exactly as it was registered; absent when the catalog named the workflow.
+    /// The document that named the workflow, exactly as it was had; absent when the catalog did.
     pub document: Option<Vec<u8>>,
-    /// The log of the registration that held it.
-    pub registration: Option<i64>,
+    /// The logs of the registrations that it rests on.
+    pub registrations: Vec<i64>,
 }
 
 /// Who named a workflow, in the order in which they are asked.
@@ -96,102 +111,54 @@ impl Refusal {
     pub(super) fn of(reason: Reason) -> Self {
         Self::new(reason, reason.sentence())
     }
+
+    fn invalid(sentence: &str) -> Self {
+        Self::new(Reason::DocumentInvalid, sentence)
+    }
+
+    /// The same refusal, on the strength of that registration unless it has one already.
+    fn resting_on(self, log: i64) -> Self {
+        Self {
+            registration: self.registration.or(Some(log)),
+            ..self
+        }
+    }
 }
 
-/// Decides what a job runs, in a fixed order: what the consumer registered on chain, else the catalog's default. Whatever the
-/// source, the publisher's policy has the last word. Nothing is guessed.
+/// Why deciding stops before something is frozen.
+#[derive(Debug)]
+enum Stop {
+    Refused(Refusal),
+    Wants(Want),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Stop {
+    fn resting_on(self, log: i64) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.resting_on(log)),
+            Self::Wants(want) => Self::Wants(want),
+        }
+    }
+}
+
+/// Decides what a job runs, in a fixed order: what the consumer registered on chain; the asset's DDO when it is a workflow; the
+/// algorithm that the DDO's compute service names; the catalog's default. Whatever the source, the publisher's policy has the last
+/// word. Nothing is guessed.
 ///
-/// OEP-12 knows two more sources between them, a workflow or an algorithm named by the asset's own DDO. Those need documents
-/// fetched by URL, which this version does not do.
-///
-/// # Errors
-/// [`Refusal`] with a stable reason.
-pub fn resolve(question: &Resolution<'_>) -> Result<Frozen, Refusal> {
-    let asset = question
-        .catalog
-        .find(question.did)
-        .ok_or_else(|| Refusal::of(Reason::NotOurAsset))?;
-    if !asset.enabled {
-        return Err(Refusal::of(Reason::AssetDisabled));
+/// It does no I/O: what it needs and `found` does not hold is the answer [`Conclusion::Wants`]. It ends after a bounded number of
+/// wants: at most two registries' entries, three documents, one file and one image.
+pub fn resolve(question: &Resolution<'_>, found: &Found) -> Conclusion {
+    match sources::decide(question, found) {
+        Ok(frozen) => Conclusion::Frozen(Box::new(frozen)),
+        Err(Stop::Refused(refusal)) => Conclusion::Refused(refusal),
+        Err(Stop::Wants(want)) => Conclusion::Wants(want),
     }
-    match choice(question) {
-        Choice::Taken => Err(Refusal::of(Reason::WorkflowDidTaken)),
-        Choice::Value { log, value } => {
-            consumers(question, asset, value, log).map_err(|refusal| Refusal {
-                registration: Some(log),
-                ..refusal
-            })
-        }
-        Choice::Nothing => {
-            let document = asset
-                .workflow
-                .as_ref()
-                .ok_or_else(|| Refusal::of(Reason::NoAlgorithm))?;
-            Ok(Frozen {
-                spec: freeze(question, asset, document, Source::Catalog)?,
-                source: Source::Catalog,
-                document: None,
-                registration: None,
-            })
-        }
-    }
-}
-
-fn consumers(
-    question: &Resolution<'_>,
-    asset: &Asset,
-    value: &[u8],
-    log: i64,
-) -> Result<Frozen, Refusal> {
-    let invalid = |sentence: &str| Refusal::new(Reason::DocumentInvalid, sentence);
-    let body = match Value::read(value) {
-        Value::Inline(body) => body,
-        Value::Elsewhere => {
-            return Err(invalid(
-                "The registered value is not an inline document (data:application/json,…); this version reads no other.",
-            ));
-        }
-        Value::Malformed(problem) => {
-            let sentence = format!("The registered data: URL cannot be read: {problem}.");
-            return Err(invalid(&sentence));
-        }
-    };
-    let document = Document::parse(&body).map_err(|error| invalid(&error.to_string()))?;
-    if document
-        .agreement
-        .is_some_and(|named| named != question.agreement)
-    {
-        return Err(invalid("The document names another agreement."));
-    }
-    Ok(Frozen {
-        spec: freeze(question, asset, &document, Source::Consumer)?,
-        source: Source::Consumer,
-        document: Some(body),
-        registration: Some(log),
-    })
-}
-
-fn freeze(
-    question: &Resolution<'_>,
-    asset: &Asset,
-    document: &Document,
-    source: Source,
-) -> Result<JobSpec, Refusal> {
-    policy::inputs(document, question.did)?;
-    let algorithm = policy::algorithm(document, asset, source)?;
-    let resources = policy::resources(&document.requirements, &asset.ceilings)?;
-    let release = policy::release(&asset.release, algorithm.vetted);
-    Ok(JobSpec {
-        version: 1,
-        agreement: question.agreement,
-        did: question.did,
-        consumer: question.consumer,
-        algorithm,
-        inputs: asset.files.clone(),
-        resources,
-        allow_network: asset.allow_network_access,
-        release,
-    })
 }
 
 #[cfg(test)]

@@ -127,6 +127,9 @@ async fn the_auditor_sees_the_views_and_no_log_result_or_document() {
         "deployments",
         "evidence",
         "workflows",
+        "agent_acts",
+        "agent_transactions",
+        "agent_accounts",
     ] {
         execute(&mut auditor, &format!("SELECT * FROM tidewatch.{view}"))
             .await

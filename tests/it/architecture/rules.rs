@@ -1,7 +1,7 @@
 use std::path::Path;
 
 /// What of this crate each module may name, beside itself. `module::Item` allows that item only.
-const MODULES: [(&str, &[&str]); 19] = [
+const MODULES: [(&str, &[&str]); 22] = [
     ("ids", &[]),
     ("fault", &[]),
     ("clock", &[]),
@@ -10,9 +10,17 @@ const MODULES: [(&str, &[&str]); 19] = [
     ("jobs", &["ids"]),
     ("admission", &["ids", "jobs", KEEPER]),
     ("workflows", &["ids", "jobs", "admission", KEEPER]),
+    (
+        "preflight",
+        &["ids", "jobs", "admission", "workflows", KEEPER],
+    ),
     ("engine", &["ids", "fault", "jobs", "workflows"]),
     ("chain", &["ids", "fault", "clock", "worker"]),
     ("keeper", &["ids", "fault", "clock", "worker", "chain"]),
+    (
+        "documents",
+        &["ids", "fault", "worker", "admission", "workflows"],
+    ),
     (
         "ledger",
         &[
@@ -51,6 +59,7 @@ const MODULES: [(&str, &[&str]); 19] = [
     (
         "scheduler",
         &[
+            "documents",
             "ids",
             "fault",
             "clock",
@@ -63,6 +72,23 @@ const MODULES: [(&str, &[&str]); 19] = [
             "ledger",
             HEADER,
             RAW_LOG,
+        ],
+    ),
+    (
+        "agent",
+        &[
+            "documents",
+            "ids",
+            "fault",
+            "clock",
+            "worker",
+            "jobs",
+            "admission",
+            "workflows",
+            "preflight",
+            "chain",
+            "keeper",
+            "ledger",
         ],
     ),
     (
@@ -136,6 +162,7 @@ const CRATES: [(&[&str], &[&str]); 11] = [
 
 const NODE: &[&str] = &[
     "src/chain",
+    "src/agent",
     "src/app",
     "src/keeper/deploy",
     "src/keeper/purchase",
@@ -143,7 +170,7 @@ const NODE: &[&str] = &[
 ];
 
 /// The modules that decide and do nothing, and what would be doing something.
-const PURE: [&str; 3] = ["jobs", "admission", "workflows"];
+const PURE: [&str; 4] = ["jobs", "admission", "workflows", "preflight"];
 const DOING: [&[&str]; 9] = [
     &["tokio"],
     &["tokio_util"],
@@ -187,7 +214,11 @@ fn crate_refusal(file: &Path, rest: &[&str]) -> Option<String> {
         [module, ..] if *module == from => None,
         [] | ["*"] => Some("it takes the whole crate".to_owned()),
         ["keeper", inner, ..]
-            if KEEPER_ACTING.contains(inner) && !allowed.contains(&"chain") && from != "app" =>
+            if KEEPER_ACTING.contains(inner)
+                && !allowed.contains(&"chain")
+                && from != "app"
+                // a purchase is data; who sends it is another matter
+                && !(from == "preflight" && *inner == "purchase") =>
         {
             Some(format!("{from} decides or records, it sends nothing"))
         }

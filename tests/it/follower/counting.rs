@@ -108,7 +108,7 @@ async fn a_hole_in_every_reading_is_found_by_the_counters_and_the_job_in_it_is_j
 
     // What was mended lies below the judged block, and is judged all the same.
     exhaust(&mut bench.judge()).await;
-    exhaust(&mut bench.resolver()).await;
+    bench.resolve().await;
     assert_eq!(bench.job(first.agreement).await.status, "queued");
     assert_eq!(bench.job(second.agreement).await.status, "queued");
     let late: i64 = sqlx::query_scalar("SELECT count(*) FROM ledger.late_blocks")

@@ -1,7 +1,8 @@
 //! A provider in front of a real node that leaves things out without saying so, as pruned and half-synchronised nodes do.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
 use axum::routing::post;
@@ -19,8 +20,10 @@ pub(crate) struct Lies {
     pub(crate) receipts: Arc<AtomicBool>,
     /// The state of blocks below it is gone.
     pub(crate) state_below: Arc<AtomicU64>,
-    /// From this block on it names other hashes; 0: never.
-    pub(crate) other_hashes_from: Arc<AtomicU64>,
+    /// Headers that it goes on naming at their heights, though the chain has others there by now.
+    pub(crate) headers: Arc<Mutex<BTreeMap<u64, Value>>>,
+    /// It answers for headers by number alone, so that nobody follows it.
+    pub(crate) headers_only: Arc<AtomicBool>,
     /// Questions that it was asked.
     pub(crate) asked: Arc<AtomicU64>,
 }
@@ -61,6 +64,10 @@ async fn answer((node, lies, client): &Shared, asked: Value) -> Value {
     if method == "eth_getBlockReceipts" && lies.receipts.load(Ordering::SeqCst) {
         return refused(-32601, "the method does not exist");
     }
+    let is_header = method == "eth_getBlockByNumber" && number(&asked["params"][0]).is_some();
+    if lies.headers_only.load(Ordering::SeqCst) && !is_header && method != "eth_chainId" {
+        return refused(-32000, "not here");
+    }
     if method == "eth_call" {
         let at = number(&asked["params"][1]);
         if at.is_some_and(|at| at < lies.state_below.load(Ordering::SeqCst)) {
@@ -75,12 +82,11 @@ async fn answer((node, lies, client): &Shared, asked: Value) -> Value {
     {
         logs.retain(|log| number(&log["blockNumber"]).unwrap() >= below);
     }
-    let from = lies.other_hashes_from.load(Ordering::SeqCst);
+    let headers = lies.headers.lock().unwrap();
     if method == "eth_getBlockByNumber"
-        && from > 0
-        && number(&answer["result"]["number"]).is_some_and(|number| number >= from)
+        && let Some(header) = number(&asked["params"][0]).and_then(|number| headers.get(&number))
     {
-        answer["result"]["hash"] = format!("0x{}", "ab".repeat(32)).into();
+        answer["result"] = header.clone();
     }
     answer
 }

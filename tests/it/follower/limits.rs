@@ -81,6 +81,17 @@ async fn a_range_that_is_refused_shrinks_whatever_the_words_are() {
 }
 
 #[tokio::test]
+async fn answers_that_break_off_or_come_late_make_the_range_shrink() {
+    let (bench, service) = history().await;
+    for reaction in [Reaction::Cut, Reaction::Late(2 * ANSWER)] {
+        let shown = format!("{reaction:?}");
+        service.refuse(move |calls| (width(calls) > 7).then(|| reaction.clone()));
+        let bench = bench.with_another_ledger().await;
+        follow_under(&bench, &service, &shown).await;
+    }
+}
+
+#[tokio::test]
 async fn a_limit_that_counts_both_ends_and_one_that_changes_are_learned() {
     let (bench, service) = history().await;
     let limit = Arc::new(AtomicU64::new(8));

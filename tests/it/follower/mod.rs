@@ -1,5 +1,6 @@
 //! The follower on a real chain and a real Postgres.
 
+mod agreeing;
 mod announcing;
 mod choosing;
 mod counting;

@@ -1,10 +1,12 @@
 //! A chain with the real contracts, a ledger, and the workers between them, ticked by hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
 use tidewatch::chain::{Provider, Providers};
+use tidewatch::documents::Documents;
 use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt, Verifier};
 use tidewatch::ids::{AgreementId, DeploymentId, Did};
 use tidewatch::keeper::ContractCalls;
@@ -15,6 +17,8 @@ use tidewatch::workflows::Catalog;
 use tokio::sync::watch;
 
 use crate::support::database::Database;
+use crate::support::documents::Web;
+use crate::support::eventually;
 use crate::support::keeper::Chain;
 
 /// The pinned image of the tests' workflows. Nothing pulls it here.
@@ -42,14 +46,16 @@ impl Default for Rules {
 }
 
 pub(crate) struct Bench {
-    pub(crate) chain: Chain,
+    pub(crate) chain: Arc<Chain>,
     pub(crate) pool: PgPool,
     pub(crate) ledger: Ledger,
     pub(crate) follower: Follower,
     pub(crate) id: DeploymentId,
     pub(crate) catalog: watch::Sender<Arc<Catalog>>,
+    /// How the resolver fetches: the tests' own names only, so that nothing here depends on who is on line.
+    pub(crate) documents: Documents,
     following: Following,
-    database: Database,
+    pub(crate) database: Database,
 }
 
 /// A job as its rows have it.
@@ -65,13 +71,19 @@ pub(crate) struct Job {
 
 impl Bench {
     /// Follows a chain on which things may have happened already.
-    pub(crate) async fn on(chain: Chain, rules: Rules) -> Self {
+    pub(crate) async fn on(chain: impl Into<Arc<Chain>>, rules: Rules) -> Self {
+        let chain: Arc<Chain> = chain.into();
         let provider = Provider::new(chain.node.url().as_str()).unwrap();
         Self::through(provider, chain, rules).await
     }
 
     /// Follows a chain through a provider that may not tell all of it.
-    pub(crate) async fn through(provider: Provider, chain: Chain, rules: Rules) -> Self {
+    pub(crate) async fn through(
+        provider: Provider,
+        chain: impl Into<Arc<Chain>>,
+        rules: Rules,
+    ) -> Self {
+        let chain: Arc<Chain> = chain.into();
         let database = Database::create().await;
         let (pool, ledger) = (database.pool.clone(), database.ledger.clone());
         let deployment = &chain.deployment;
@@ -95,6 +107,7 @@ impl Bench {
             follower,
             id,
             catalog: watch::Sender::new(Arc::new(Catalog::empty())),
+            documents: Web::new().documents(),
             following,
             database,
         }
@@ -155,6 +168,7 @@ impl Bench {
             self.id,
             self.chain.deployment.clone(),
             self.catalog.subscribe(),
+            self.documents.clone(),
         )
     }
 
@@ -167,7 +181,24 @@ impl Bench {
     pub(crate) async fn settle(&mut self) {
         self.follow().await;
         exhaust(&mut self.judge()).await;
-        exhaust(&mut self.resolver()).await;
+        self.resolve().await;
+    }
+
+    /// Lets the resolver do all there is to do, and waits for what it has gone to ask registries.
+    pub(crate) async fn resolve(&self) {
+        let mut resolver = self.resolver();
+        let resolver = tokio::sync::Mutex::new(&mut resolver);
+        eventually(
+            "nobody is asked any more",
+            Duration::from_secs(60),
+            || async {
+                exhaust(*resolver.lock().await).await;
+                let out = "SELECT count(*) FROM ledger.job_state WHERE lease_worker = 'resolver'";
+                let out: i64 = sqlx::query_scalar(out).fetch_one(&self.pool).await.unwrap();
+                (out == 0).then_some(())
+            },
+        )
+        .await;
     }
 
     pub(crate) async fn jobs(&self, agreement: AgreementId) -> Vec<Job> {

@@ -1,6 +1,10 @@
 //! Judge and resolver on a real chain and a real Postgres: what becomes of jobs when things come late, vanish, or are done twice.
 
+mod again;
 pub(crate) mod bench;
+mod late;
+mod opinions;
+mod upgrades;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -257,7 +261,7 @@ async fn judging_everything_again_from_the_start_changes_nothing() {
         .await
         .unwrap();
     exhaust(&mut bench.judge()).await;
-    exhaust(&mut bench.resolver()).await;
+    bench.resolve().await;
     assert_eq!(count().await, before);
 }
 

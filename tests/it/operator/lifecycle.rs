@@ -24,7 +24,7 @@ async fn a_workflow_runs_from_its_input_to_its_result_and_leaves_nothing_behind(
     );
     let checksum = format!("sha256:{}", alloy::hex::encode(Sha256::digest(DATA)));
     plan.spec.inputs = vec![input(inputs::serve(DATA).await, checksum)];
-    plan.spec.algorithm.code = Some("echo $TRANSFORMATION_DID$DIDS $$ > $OUTPUTS/dids".to_owned());
+    plan.spec.algorithm.code = Some("echo $TRANSFORMATION_DID$DIDS $$ > $OUTPUTS/dids".into());
 
     let dispatcher = namespace.engine_as("dispatcher").await;
     let inert = dispatcher.ensure(&plan).await.unwrap();

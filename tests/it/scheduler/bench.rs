@@ -305,7 +305,7 @@ pub(super) fn spec() -> JobSpec {
             tag: None,
             digest: format!("sha256:{}", "ab".repeat(32)),
             entrypoint: "python $ALGO".to_owned(),
-            code: Some("print('hello')".to_owned()),
+            code: Some("print('hello')".into()),
             vetted: true,
         },
         inputs: Vec::new(),

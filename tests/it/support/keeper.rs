@@ -15,7 +15,10 @@ use alloy::primitives::{Address, B256, U256, keccak256};
 use tidewatch::app::anvil::{Anvil, Options};
 use tidewatch::app::packages;
 use tidewatch::ids::{AgreementId, Did};
-use tidewatch::keeper::{self, Account, Call, Deployment, Mined, Order, Purchase, purchase};
+use tidewatch::keeper::{
+    self, Account, Blueprint, Call, Deployment, KeeperVersion, Mined, Order, Proxies, Purchase,
+    purchase,
+};
 
 use super::anvil::Node;
 
@@ -35,12 +38,19 @@ pub(crate) struct Chain {
     pub(crate) consumer: Account,
     /// Has no part in any agreement.
     pub(crate) stranger: Account,
+    /// May replace the code behind the proxies, if there are any.
+    pub(crate) admin: Account,
     numbers: AtomicU64,
 }
 
 /// The unpacked `artifacts` directory of the contracts' package.
 pub(crate) async fn artifacts() -> PathBuf {
-    tokio::task::spawn_blocking(|| packages::keeper_artifacts(&super::cache()))
+    artifacts_of(KeeperVersion::V0_13_2).await
+}
+
+/// The same of a version.
+pub(crate) async fn artifacts_of(version: KeeperVersion) -> PathBuf {
+    tokio::task::spawn_blocking(move || packages::keeper_artifacts(version, &super::cache()))
         .await
         .unwrap()
         .unwrap()
@@ -55,13 +65,27 @@ impl Chain {
     /// A chain of a certain kind. One that mines on demand only does not get past the deployment: switch it with
     /// [`Node::automine`] afterwards instead.
     pub(crate) async fn with(options: Options) -> Self {
+        Self::deployed(options, KeeperVersion::V0_13_2, false).await
+    }
+
+    /// A chain with the contracts of a version, at their own addresses or behind proxies.
+    pub(crate) async fn deployed(options: Options, version: KeeperVersion, proxied: bool) -> Self {
         let node = Node::with(options).await;
         let account = async |number| {
             let key = Anvil::key(number).unwrap();
             Account::connect(node.url(), &key).await.unwrap()
         };
-        let owner = account(0).await;
-        let deployed = keeper::deploy(&owner, &artifacts().await).await.unwrap();
+        let (owner, admin) = (account(0).await, account(4).await);
+        let mut blueprint = Blueprint::bare(version, artifacts_of(version).await);
+        if proxied {
+            let fetched =
+                tokio::task::spawn_blocking(|| packages::proxy_artifacts(&super::cache()));
+            blueprint.proxies = Some(Proxies {
+                admin: admin.address(),
+                artifacts: fetched.await.unwrap().unwrap(),
+            });
+        }
+        let deployed = keeper::deploy(&owner, &blueprint).await.unwrap();
         Self {
             deployment: deployed.deployment,
             dispenser: deployed.dispenser,
@@ -69,9 +93,17 @@ impl Chain {
             consumer: account(2).await,
             stranger: account(3).await,
             owner,
+            admin,
             node,
             numbers: AtomicU64::new(1),
         }
+    }
+
+    /// Upgrades proxied contracts of 0.12.7 to 0.13.2; whatever runs goes on.
+    pub(crate) async fn upgrade(&mut self) {
+        let artifacts = artifacts().await;
+        let upgraded = keeper::upgrade(&self.owner, &self.admin, &self.deployment, &artifacts);
+        self.deployment = upgraded.await.unwrap();
     }
 
     /// A hash that this chain has not given before.
@@ -79,11 +111,14 @@ impl Chain {
         keccak256(self.numbers.fetch_add(1, Ordering::Relaxed).to_be_bytes())
     }
 
-    /// A fresh asset that the provider has registered, with a URL that answers nothing as its value.
+    /// A fresh asset that the provider has registered, with a URL that answers nothing as its value. It has no checksum, so nobody
+    /// looks there.
     pub(crate) async fn asset(&self) -> Did {
         let did = Did(self.fresh());
-        self.register(&self.provider, did, b"https://aquarius.example/ddo")
-            .await;
+        let url = b"https://aquarius.example/ddo";
+        let contracts = &self.deployment.contracts;
+        let call = purchase::register_did(contracts, did, B256::ZERO, &[], url);
+        self.provider.send(call).await.unwrap();
         did
     }
 

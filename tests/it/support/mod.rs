@@ -1,11 +1,14 @@
 //! Real parts for tests: each test gets its own, ended when the test ends.
 
 pub(crate) mod anvil;
+pub(crate) mod bytecode;
 pub(crate) mod cluster;
 pub(crate) mod database;
+pub(crate) mod documents;
 pub(crate) mod holding;
 pub(crate) mod inputs;
 pub(crate) mod keeper;
+pub(crate) mod registry;
 pub(crate) mod runtime;
 pub(crate) mod service;
 pub(crate) mod world;

@@ -65,6 +65,16 @@ impl Service {
 
     /// Starts it without waiting for anything.
     pub(crate) fn spawn(variables: &[(String, String)], directory: &Path, name: &str) -> Self {
+        Self::spawn_role("all", variables, directory, name)
+    }
+
+    /// The same with certain roles only.
+    pub(crate) fn spawn_role(
+        role: &str,
+        variables: &[(String, String)],
+        directory: &Path,
+        name: &str,
+    ) -> Self {
         let log = directory.join(format!("{name}.log"));
         let told_before = std::fs::read_to_string(&log).map_or(0, |text| text.lines().count());
         let output = File::options()
@@ -73,7 +83,7 @@ impl Service {
             .open(&log)
             .unwrap();
         let child = Command::new(TIDEWATCH)
-            .arg("run")
+            .args(["run", "--role", role])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RUST_BACKTRACE", "1")

@@ -4,12 +4,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use alloy::primitives::{B256, U256, keccak256};
+use alloy::primitives::{Address, B256, U256, keccak256};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{ObjectStoreExt, path::Path as Key};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tidewatch::app::anvil::Anvil;
 use tidewatch::ids::{AgreementId, Did};
+use tidewatch::keeper::Account;
 use tidewatch::keeper::purchase::{self, Order, Purchase};
 use tidewatch::ledger::database::create_login;
 use tidewatch::ledger::roles::{self, Ensured, Role};
@@ -172,6 +174,43 @@ impl World {
     /// The provider says that the job may run.
     pub(crate) async fn answer(&self, purchase: &Purchase) {
         self.chain.provider.send(purchase.fulfil()).await.unwrap();
+    }
+
+    /// Gives the services that are started from now on an agent with a key of its own, which the publisher makes a provider of
+    /// the asset. Answers its address.
+    pub(crate) async fn employ_agent(&mut self) -> Address {
+        let key = Anvil::key(5).unwrap();
+        let account = Account::connect(self.chain.node.url(), &key).await.unwrap();
+        let contracts = &self.chain.deployment.contracts;
+        let call = purchase::add_did_provider(contracts, self.did, account.address());
+        self.chain.provider.send(call).await.unwrap();
+        let file = self.directory.path().join("agent-key");
+        std::fs::write(&file, alloy::hex::encode(key)).unwrap();
+        self.set("TIDEWATCH_AGENT", "approve,release");
+        self.set("TIDEWATCH_AGENT_KEY_FILE", file.to_str().unwrap());
+        account.address()
+    }
+
+    /// How many tokens an account has.
+    pub(crate) async fn tokens(&self, account: Address) -> U256 {
+        // balanceOf(address)
+        let mut data = alloy::hex!("70a08231").to_vec();
+        data.extend(B256::left_padding_from(account.as_slice()));
+        let token = self.chain.deployment.contracts.ocean_token;
+        let asked = json!([{"to": token, "data": alloy::hex::encode_prefixed(data)}, "latest"]);
+        let answer = self.chain.node.request("eth_call", asked).await;
+        answer.as_str().unwrap().parse().unwrap()
+    }
+
+    /// The agent's act about an agreement: state, reason and who did it, joined by blanks.
+    pub(crate) async fn act(&self, kind: &str, agreement: AgreementId) -> Option<String> {
+        let row = "SELECT concat_ws(' ', state, reason, done_by) FROM tidewatch.agent_acts WHERE act = $1 AND agreement_id = $2";
+        sqlx::query_scalar(row)
+            .bind(kind)
+            .bind(agreement.0.as_slice())
+            .fetch_optional(&self.database.pool)
+            .await
+            .unwrap()
     }
 
     /// Starts a whole service.

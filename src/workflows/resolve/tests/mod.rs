@@ -1,10 +1,12 @@
+//! What is decided of workflows that stand in the registry and the catalog; `elsewhere.rs`: of those that lie elsewhere.
+
 use alloy::primitives::{Address, B256};
 use serde_json::json;
 
 use super::*;
 use crate::ids::BlockRef;
 use crate::keeper::KeeperEvent;
-use crate::workflows::Release;
+use crate::workflows::{Checksum, Code, Finding, ImageFacts, Release};
 
 const DID: Did = Did(B256::repeat_byte(1));
 const AGREEMENT: AgreementId = AgreementId(B256::repeat_byte(2));
@@ -82,9 +84,22 @@ fn transferred(block: u64, did: Did, from: Address, to: Address) -> Recorded {
     )
 }
 
-/// The agreement was created in block 10 and fulfilled in block 20.
-fn decide(catalog: &Catalog, registrations: &[Recorded]) -> Result<Frozen, Refusal> {
-    resolve(&Resolution {
+/// What is elsewhere: what other DIDs have registered, and what is found at addresses and in registries.
+#[derive(Default)]
+struct Elsewhere {
+    registered: Vec<Recorded>,
+    at: Vec<(String, Finding)>,
+    image: Option<Finding>,
+}
+
+/// The agreement was created in block 10 and fulfilled in block 20. Every want is answered; a pinned image is unknown unless said
+/// otherwise.
+fn decide_with(
+    catalog: &Catalog,
+    registrations: &[Recorded],
+    elsewhere: &Elsewhere,
+) -> Result<Frozen, Refusal> {
+    let question = Resolution {
         agreement: AGREEMENT,
         did: DID,
         consumer: CONSUMER,
@@ -98,7 +113,35 @@ fn decide(catalog: &Catalog, registrations: &[Recorded]) -> Result<Frozen, Refus
         },
         registrations,
         catalog,
-    })
+    };
+    let mut found = Found::default();
+    for _ in 0..10 {
+        match resolve(&question, &found) {
+            Conclusion::Frozen(frozen) => return Ok(*frozen),
+            Conclusion::Refused(refusal) => return Err(refusal),
+            Conclusion::Wants(Want::Registrations { did }) => {
+                let of_did = |it: &&Recorded| matches!(it.event, KeeperEvent::DidRegistered { did: of, .. } if of == did);
+                let events = elsewhere.registered.iter().filter(of_did).cloned();
+                found.put_registrations(did, events.collect());
+            }
+            Conclusion::Wants(want) => {
+                let finding = match &want {
+                    Want::Bytes { addresses, .. } => {
+                        let mut at = elsewhere.at.iter();
+                        let there = at.find(|(address, _)| addresses.contains(address));
+                        there.unwrap_or_else(|| panic!("{want:?}")).1.clone()
+                    }
+                    _ => elsewhere.image.clone().unwrap_or(Finding::Unknown),
+                };
+                found.put(want, finding);
+            }
+        }
+    }
+    panic!("it goes on wanting");
+}
+
+fn decide(catalog: &Catalog, registrations: &[Recorded]) -> Result<Frozen, Refusal> {
+    decide_with(catalog, registrations, &Elsewhere::default())
 }
 
 fn own() -> Did {
@@ -118,10 +161,10 @@ fn the_consumers_registration_comes_first_and_is_frozen_to_the_byte() {
         frozen.document.as_deref(),
         value.strip_prefix(b"data:application/json,")
     );
-    assert_eq!(frozen.registration, Some(900));
+    assert_eq!(frozen.registrations, [900]);
     let spec = &frozen.spec;
     assert_eq!(spec.algorithm.entrypoint, "python $ALGO");
-    assert_eq!(spec.algorithm.code.as_deref(), Some("print(1)"));
+    assert_eq!(spec.algorithm.code, Some(Code::from("print(1)")));
     assert_eq!(spec.resources.cpu, "500m");
     assert_eq!(spec.resources.memory, "1Gi");
     assert_eq!(spec.resources.max_execution_seconds, 60);
@@ -229,14 +272,21 @@ fn named_agreement_of(value: &[u8]) -> Option<AgreementId> {
 #[test]
 fn the_policy_has_the_last_word() {
     type Change = fn(&mut serde_json::Value);
-    let stage: [(Change, Reason); 9] = [
+    let stage: [(Change, Reason); 10] = [
         (
             |s| s["transformation"]["container"]["image"] = json!("evil/python"),
             Reason::ImageNotAllowed,
         ),
         (
-            |s| s["transformation"]["container"]["checksum"] = json!(""),
+            |s| {
+                let container = &mut s["transformation"]["container"];
+                (container["checksum"], container["tag"]) = (json!(""), json!(""));
+            },
             Reason::DigestMissing,
+        ),
+        (
+            |s| s["requirements"]["allowNetworkAccess"] = json!(true),
+            Reason::NetworkNotAllowed,
         ),
         (
             |s| s["input"] = json!([{"id": Did(B256::repeat_byte(8))}]),
@@ -260,7 +310,7 @@ fn the_policy_has_the_last_word() {
         ),
         (
             |s| s["transformation"] = json!({"id": Did(B256::repeat_byte(5))}),
-            Reason::DocumentInvalid,
+            Reason::DocumentUnavailable,
         ),
         (|s| s["transformation"] = json!({}), Reason::DocumentInvalid),
     ];
@@ -290,9 +340,9 @@ fn the_policy_has_the_last_word() {
 }
 
 #[test]
-fn values_that_are_no_inline_document_are_refused_and_never_replaced_by_the_default() {
+fn values_that_are_no_document_are_refused_and_never_replaced_by_the_default() {
     let values: [&[u8]; 5] = [
-        b"https://documents.example/d.json",
+        b"documents.example/d.json",
         b"data:application/json,{",
         b"data:text/plain,{}",
         b"a\0b",
@@ -316,5 +366,11 @@ fn a_disabled_asset_runs_nothing() {
         registrations: &[],
         catalog: &catalog,
     };
-    assert_eq!(reason(resolve(&question)), Reason::AssetDisabled);
+    let answer = resolve(&question, &Found::default());
+    assert_eq!(
+        answer,
+        Conclusion::Refused(Refusal::of(Reason::AssetDisabled))
+    );
 }
+
+mod elsewhere;

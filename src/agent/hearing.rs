@@ -1,0 +1,366 @@
+//! May this agreement be answered? The whole judgement, before the money can move.
+
+use std::time::Duration;
+
+use alloy::primitives::{Address, U256};
+use alloy::signers::Signer;
+use serde_json::json;
+
+use super::ruling::{Ruling, code};
+use super::view::View;
+use super::{Agent, Error};
+use crate::admission::{Answer, Decision, Offer, Recorded, RuleAnswer, Verdict};
+use crate::documents::Search;
+use crate::ids::AgreementId;
+use crate::jobs::Reason;
+use crate::keeper::{self, ConditionFact, ContractCalls, Order, Purchase};
+use crate::ledger::agent::acts::{Act, Judgement};
+use crate::ledger::subjects;
+use crate::preflight::{NotASale, Sale, Supposition, refund, without_supposed};
+use crate::workflows::Catalog;
+
+/// States of a condition (`ConditionStoreLibrary.ConditionState`).
+pub(super) const FULFILLED: u8 = 2;
+/// Aborted.
+pub(super) const ABORTED: u8 = 3;
+
+/// A sale with what was asked about it just now.
+struct Hearing<'a> {
+    view: &'a View,
+    catalog: &'a Catalog,
+    sale: &'a Sale,
+    events: &'a [Recorded],
+    /// The compute condition.
+    condition: ConditionFact,
+    /// Number of the newest block.
+    head: u64,
+}
+
+impl Hearing<'_> {
+    /// Last block in which the condition can be fulfilled; `None` when its window never ends.
+    fn last_block(&self) -> Option<u64> {
+        if self.condition.time_out.is_zero() {
+            return None;
+        }
+        let last = self
+            .condition
+            .block_number
+            .checked_add(self.condition.time_out)?;
+        u64::try_from(last).ok()
+    }
+
+    fn first_block(&self) -> u64 {
+        let first = self
+            .condition
+            .block_number
+            .saturating_add(self.condition.time_lock);
+        u64::try_from(first).unwrap_or(u64::MAX)
+    }
+}
+
+impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
+    /// Judges an agreement from the events up to the judged block and the newest state.
+    pub(super) async fn hear(
+        &self,
+        act: &Act,
+        view: &View,
+        catalog: &Catalog,
+    ) -> Result<Ruling, Error> {
+        let agreement = act.agreement;
+        let events = self.events_of(agreement, view).await?;
+        let sale = match Sale::read(&self.deployment.contracts, &events, agreement) {
+            Ok(sale) => sale,
+            Err(fault) => return Ok(not_a_sale(fault)),
+        };
+        let Some(paid) = sale.paid else {
+            return Ok(Ruling::wait(
+                code::UNPAID,
+                "The payment is not on the chain any more.",
+            ));
+        };
+        if view.act.is_none_or(|act| paid.block.number > act) {
+            return Ok(Ruling::wait(
+                code::UNPAID,
+                "The payment's block is not deep enough to act on.",
+            ));
+        }
+        let facts = keeper::Facts::new(&self.calls, &self.deployment.contracts);
+        let condition = facts
+            .condition(sale.compute, None)
+            .await
+            .map_err(fact(agreement))?;
+        let Some(condition) = condition else {
+            return Ok(Ruling::wait(
+                code::UNDECIDED,
+                "The node does not know the compute condition yet.",
+            ));
+        };
+        match condition.state {
+            FULFILLED => return Ok(Ruling::DoneByOther),
+            ABORTED => {
+                let detail = "Somebody aborted the compute condition, so it cannot be fulfilled; releasing the escrow refunds the consumer.";
+                return Ok(Ruling::fail(code::ABORTED, detail));
+            }
+            _ => {}
+        }
+        let (head, _) = self.node.market().await?;
+        let hearing = Hearing {
+            view,
+            catalog,
+            sale: &sale,
+            events: &events,
+            condition,
+            head,
+        };
+        self.rule(&hearing).await
+    }
+
+    async fn rule(&self, hearing: &Hearing<'_>) -> Result<Ruling, Error> {
+        let Hearing {
+            view, sale, head, ..
+        } = *hearing;
+        let supposed = head.max(view.judged.number).saturating_add(1);
+        if hearing.first_block() > supposed {
+            let detail = format!(
+                "The compute condition can be fulfilled from block {} on.",
+                hearing.first_block()
+            );
+            return Ok(Ruling::wait(code::TOO_EARLY, detail));
+        }
+        let paid_at = sale.paid.map(|paid| paid.block.number);
+        if view.act_from.is_none() || paid_at < view.act_from {
+            return Ok(self.decline(
+                hearing,
+                Reason::BeforeStart.as_str(),
+                Reason::BeforeStart.sentence(),
+                Vec::new(),
+            ));
+        }
+        let offer = offer(hearing.catalog, sale);
+        let supposition = Supposition::new(&self.deployment.contracts, sale, supposed);
+        let verdict = self
+            .judge_supposed(sale.agreement, hearing.events, &supposition, (&offer, view))
+            .await?;
+        let Verdict {
+            decision, rules, ..
+        } = verdict;
+        let mut rules = without_supposed(rules);
+        match decision {
+            Decision::Admitted(_) => {}
+            Decision::Refused(reason) | Decision::Skipped(reason) => {
+                let said = failed(&rules).unwrap_or_else(|| reason.sentence().to_owned());
+                return Ok(self.decline(hearing, reason.as_str(), &said, rules));
+            }
+            Decision::AwaitingPayment { .. } => {
+                return Ok(Ruling::wait(
+                    code::UNPAID,
+                    "The payment does not count yet.",
+                ));
+            }
+            Decision::Undecided { .. } => {
+                return Ok(Ruling::wait(
+                    code::UNDECIDED,
+                    "Something that decides cannot be read now.",
+                ));
+            }
+        }
+        let resolved = match self
+            .search(sale, supposition.position(), (view, hearing.catalog))
+            .await?
+        {
+            Search::Decided(resolved) => resolved,
+            Search::Waits { want, error } => {
+                let detail = format!("The {} cannot be had now: {error}.", want.words());
+                return Ok(Ruling::wait(code::UNDECIDED, detail));
+            }
+        };
+        let (answer, detail) = match &resolved {
+            Ok(frozen) => (
+                Answer::Holds,
+                format!(
+                    "The workflow, named by the {}, may run.",
+                    frozen.source.as_str()
+                ),
+            ),
+            Err(refusal) => (Answer::Fails, refusal.sentence.clone()),
+        };
+        rules.push(RuleAnswer {
+            rule: crate::ledger::verdicts::WORKFLOW_RULE.to_owned(),
+            answer,
+            detail,
+            evidence: None,
+        });
+        if let Err(refusal) = resolved {
+            return Ok(self.decline(hearing, refusal.reason.as_str(), &refusal.sentence, rules));
+        }
+        self.approve(hearing, rules).await
+    }
+
+    /// Everything holds: what is left is whether we may, and whether there is still time.
+    async fn approve(
+        &self,
+        hearing: &Hearing<'_>,
+        rules: Vec<RuleAnswer>,
+    ) -> Result<Ruling, Error> {
+        let sale = hearing.sale;
+        let late = |last: u64| hearing.head.saturating_add(self.settings.margin) > last;
+        if hearing.last_block().is_some_and(late) {
+            let detail =
+                "The compute condition's window is over, or would be before an answer is mined.";
+            return Ok(self.decline(hearing, code::WINDOW_OVER, detail, rules));
+        }
+        if !self.may_answer(hearing).await? {
+            let detail = format!(
+                "The agent's account {} is neither owner nor provider of {}; its owner can add it by DIDRegistry.addDIDProvider.",
+                self.account.address, sale.did
+            );
+            return Ok(Ruling::wait(code::NOT_PROVIDER, detail));
+        }
+        if hearing.last_block().is_none() {
+            tracing::warn!(agreement = %sale.agreement,
+                "the compute condition of an agreement never times out: had it been declined, nobody could ever be refunded");
+        }
+        let judgement = self.judgement(hearing, rules);
+        Ok(Ruling::Act {
+            call: self.purchase(sale, Address::ZERO, U256::ZERO).fulfil(),
+            judgement: Some(judgement),
+        })
+    }
+
+    async fn may_answer(&self, hearing: &Hearing<'_>) -> Result<bool, Error> {
+        let sale = hearing.sale;
+        let account = self.account.address;
+        let facts = keeper::Facts::new(&self.calls, &self.deployment.contracts);
+        let owner = facts.did_owner(sale.did, None).await;
+        if owner.map_err(fact(sale.agreement))? == Some(account) {
+            return Ok(true);
+        }
+        let is_provider = facts.is_did_provider(sale.did, account, None).await;
+        is_provider.map_err(fact(sale.agreement))
+    }
+
+    fn decline(
+        &self,
+        hearing: &Hearing<'_>,
+        reason: &str,
+        why: &str,
+        rules: Vec<RuleAnswer>,
+    ) -> Ruling {
+        let judgement = self.judgement(hearing, rules);
+        let how = match (hearing.last_block(), &judgement.refund) {
+            (None, _) => "The compute condition never times out, so the contracts give no refund: only the publisher can pay back.".to_owned(),
+            (Some(last), None) => format!(
+                "From block {} on anybody can abort the compute condition; whom the escrow then refunds is written in its own terms.",
+                last.saturating_add(1)
+            ),
+            (Some(last), Some(_)) => self
+                .refund(hearing, last)
+                .map(|refund| refund.sentence())
+                .unwrap_or_default(),
+        };
+        Ruling::Decline {
+            reason: reason.to_owned(),
+            detail: format!("{why} {how}"),
+            judgement: Some(judgement),
+        }
+    }
+
+    fn judgement(&self, hearing: &Hearing<'_>, rules: Vec<RuleAnswer>) -> Judgement {
+        let refund = hearing
+            .last_block()
+            .and_then(|last| self.refund(hearing, last));
+        Judgement {
+            rules: json!(rules),
+            refund: refund.map(|refund| refund.to_json()),
+            policy: hearing.catalog.sha256,
+            judged: hearing.view.judged,
+            epoch: hearing.view.epoch,
+            until_block: hearing.last_block(),
+        }
+    }
+
+    fn refund(&self, hearing: &Hearing<'_>, last: u64) -> Option<crate::preflight::Refund> {
+        let candidates = hearing.catalog.payees.clone().unwrap_or_default();
+        refund(&self.deployment, hearing.sale, &candidates, last)
+    }
+
+    /// The transactions of a sale that involve its escrow.
+    pub(super) fn purchase(&self, sale: &Sale, payee: Address, amount: U256) -> Purchase {
+        let order = Order {
+            agreement: sale.agreement,
+            did: sale.did,
+            consumer: sale.consumer,
+            provider: payee,
+            amount,
+        };
+        Purchase::new(&self.deployment, order)
+    }
+
+    /// The events about an agreement and its asset, up to the judged block.
+    pub(super) async fn events_of(
+        &self,
+        agreement: AgreementId,
+        view: &View,
+    ) -> Result<Vec<Recorded>, Error> {
+        let up_to = view.judged.number;
+        let mut connection = self.ledger.acquire().await?;
+        let mut events = self
+            .events_about(&mut connection, subjects::AGREEMENT, &[agreement.0], up_to)
+            .await?;
+        if let Some(did) = Sale::asset(&events, agreement) {
+            let about = self
+                .events_about(&mut connection, subjects::DID, &[did.0], up_to)
+                .await?;
+            events.extend(about);
+        }
+        Ok(events)
+    }
+}
+
+fn offer(catalog: &Catalog, sale: &Sale) -> Offer {
+    catalog
+        .find(sale.did)
+        .map_or(Offer::NotOurs, |asset| Offer::Ours {
+            minimum_price: asset.minimum_price,
+            payees: catalog.payees.clone(),
+        })
+}
+
+/// The sentence of the rule that failed.
+fn failed(rules: &[RuleAnswer]) -> Option<String> {
+    let rule = rules.iter().find(|rule| rule.answer == Answer::Fails)?;
+    Some(rule.detail.clone())
+}
+
+fn not_a_sale(fault: NotASale) -> Ruling {
+    let (reason, detail) = match fault {
+        NotASale::Unknown => {
+            return Ruling::Wait {
+                reason: code::UNPAID,
+                detail: "The agreement is not on the chain any more.".to_owned(),
+                again: Duration::from_secs(5),
+            };
+        }
+        NotASale::Conditions => (Reason::WrongConditions, Reason::WrongConditions.sentence()),
+        NotASale::Consumer => (
+            Reason::ConditionIdMismatch,
+            "The compute condition is for none of the accounts that the agreement names, so nobody knows for whom to fulfil it.",
+        ),
+    };
+    Ruling::Decline {
+        reason: reason.as_str().to_owned(),
+        detail: format!(
+            "{detail} Once the compute condition's window is over, anybody can abort it and release the escrow."
+        ),
+        judgement: None,
+    }
+}
+
+pub(super) fn fact<E: std::error::Error + Send + Sync + 'static>(
+    agreement: AgreementId,
+) -> impl FnOnce(keeper::facts::Error<E>) -> Error {
+    move |source| Error::Fact {
+        agreement,
+        source: Box::new(source),
+    }
+}

@@ -1,0 +1,327 @@
+//! What became of a transaction that was signed.
+
+use std::time::Duration;
+
+use alloy::signers::Signer;
+
+use super::fees::Fee;
+use super::hearing::{ABORTED, FULFILLED, fact};
+use super::node::Receipt;
+use super::ruling::code;
+use super::view::View;
+use super::{Agent, Error, Kind};
+use crate::ids::ConditionId;
+use crate::keeper::{self, Call, ContractCalls, KeeperEvent};
+use crate::ledger::agent::acts::{self, Act, Change, DoneBy, State};
+use crate::ledger::agent::discovery;
+use crate::ledger::agent::nonces::{self, Fate};
+use crate::ledger::agent::transactions::{self, Purpose, Signed};
+use crate::ledger::{self};
+use crate::preflight::Sale;
+
+/// Multiples of the patience after which even an offer that looks right is raised: estimates of tips can be wrong.
+const LONG: u32 = 5;
+
+/// Whether the act is still wanted.
+enum Wish {
+    /// Yes, by this call.
+    Keep(Call),
+    /// Not at this moment: nothing is sent, nothing is given up.
+    Pause,
+    /// No: its nonce is used up by a transfer of nothing.
+    Cancel,
+}
+
+impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
+    /// Looks where the act's transactions are; sends again, replaces or gives up as needed.
+    pub(super) async fn pursue(&self, act: &Act, view: &View) -> Result<(), Error> {
+        let mut connection = self.ledger.acquire().await?;
+        let Some((account, nonce)) = nonces::find_held(&mut connection, act).await? else {
+            drop(connection);
+            return self.leave(act, State::Waiting, None, Duration::ZERO).await;
+        };
+        let signed = transactions::list(&mut connection, &account, nonce).await?;
+        drop(connection);
+        for (one, _) in &signed {
+            if let Some(receipt) = self.node.receipt(one.hash).await? {
+                return self.mined(act, view, one, &receipt).await;
+            }
+        }
+        let reading = self.node.reading(account.address).await?;
+        if let Some(irreversible) = view.irreversible
+            && reading.latest_count > nonce
+            && self.node.count_at(account.address, irreversible).await? > nonce
+        {
+            return self.lost(act, nonce).await;
+        }
+        if account != self.account {
+            let detail = format!(
+                "The transaction was signed by {}, whose key the agent no longer has.",
+                account.address
+            );
+            return self
+                .leave(
+                    act,
+                    State::Sent,
+                    Some((code::OTHER_KEY, &detail)),
+                    self.settings.look_after,
+                )
+                .await;
+        }
+        let Some((newest, age)) = signed.last() else {
+            return Ok(());
+        };
+        self.fill_gap(act, nonce, &reading, *age).await?;
+        let is_next = reading.latest_count >= nonce;
+        match self.wish(act, view).await? {
+            Wish::Keep(call) if newest.purpose == Purpose::Act => {
+                self.keep_up(act, nonce, (newest, *age), Some(&call), is_next)
+                    .await?;
+                self.leave(act, State::Sent, None, self.settings.look_after)
+                    .await
+            }
+            Wish::Pause => {
+                let why = (
+                    code::UNPAID,
+                    "The payment is not on the chain any more; nothing is sent until it is back.",
+                );
+                self.leave(act, State::Sent, Some(why), self.settings.look_after)
+                    .await
+            }
+            Wish::Keep(_) | Wish::Cancel => {
+                if newest.purpose == Purpose::Cancel {
+                    self.keep_up(act, nonce, (newest, *age), None, is_next)
+                        .await?;
+                } else {
+                    self.cancel(act, nonce, newest).await?;
+                }
+                let why = (
+                    code::CANCELLING,
+                    "The act became pointless; its nonce is used up by a transfer of nothing.",
+                );
+                self.leave(act, State::Sent, Some(why), self.settings.look_after)
+                    .await
+            }
+        }
+    }
+
+    /// Sends the newest bytes again, or dearer ones once that can help: only the account's next transaction can be mined at all.
+    async fn keep_up(
+        &self,
+        act: &Act,
+        nonce: u64,
+        (newest, age): (&Signed, Duration),
+        call: Option<&Call>,
+        is_next: bool,
+    ) -> Result<(), Error> {
+        let fee = Fee {
+            max: newest.max_fee,
+            priority: newest.priority_fee,
+        };
+        if is_next && age > self.settings.patience {
+            let (_, market) = self.node.market().await?;
+            let may_help = market.outgrew(fee) || age > self.settings.patience.saturating_mul(LONG);
+            if may_help && let Some(dearer) = market.replacement(fee, self.settings.max_fee) {
+                let call = call.map(|call| (call, newest.gas_limit));
+                return self.replace(act, nonce, call, (dearer, market)).await;
+            }
+        }
+        self.send(newest).await
+    }
+
+    async fn cancel(&self, act: &Act, nonce: u64, newest: &Signed) -> Result<(), Error> {
+        let fee = Fee {
+            max: newest.max_fee,
+            priority: newest.priority_fee,
+        };
+        let (_, market) = self.node.market().await?;
+        match market.replacement(fee, self.settings.max_fee) {
+            Some(dearer) => self.replace(act, nonce, None, (dearer, market)).await,
+            // it costs more than the limit: the next look may find it cheaper
+            None => Ok(()),
+        }
+    }
+
+    /// One of the act's transactions is in a block.
+    async fn mined(
+        &self,
+        act: &Act,
+        view: &View,
+        signed: &Signed,
+        receipt: &Receipt,
+    ) -> Result<(), Error> {
+        let mut connection = self.ledger.acquire().await?;
+        let (used, succeeded) = (receipt.gas_used, receipt.succeeded);
+        transactions::note_mined(&mut connection, signed.hash, used, succeeded).await?;
+        let is_final = view
+            .irreversible
+            .is_some_and(|number| number >= receipt.block.number);
+        if signed.purpose == Purpose::Act && succeeded && self.had_effect(act, receipt) {
+            let change = Change {
+                state: State::Mined,
+                done_by: Some(DoneBy::Agent {
+                    transaction: signed.hash,
+                    block: receipt.block,
+                }),
+                ..self.sent()
+            };
+            tracing::info!(act = act.kind.as_str(), agreement = %act.agreement, hash = %signed.hash, block = %receipt.block,
+                "a transaction of the agent was mined");
+            return Ok(acts::move_to(&mut connection, act, &change).await?);
+        }
+        drop(connection);
+        if !is_final {
+            let why = match (signed.purpose, succeeded) {
+                (Purpose::Cancel, _) => (code::CANCELLING, "The act's nonce was used up."),
+                (Purpose::Act, true) => (
+                    code::WINDOW_OVER,
+                    "The transaction was mined after the window, so the condition was aborted.",
+                ),
+                (Purpose::Act, false) => {
+                    (code::REVERTED, "The transaction was mined without effect.")
+                }
+            };
+            return self
+                .leave(act, State::Sent, Some(why), self.settings.look_after)
+                .await;
+        }
+        self.without_effect(act, signed, succeeded).await
+    }
+
+    /// The act's nonce is irreversibly used by a transaction that did not do it.
+    async fn without_effect(
+        &self,
+        act: &Act,
+        signed: &Signed,
+        succeeded: bool,
+    ) -> Result<(), Error> {
+        let state = self.state_of_subject(act).await?;
+        let mut transaction = self.ledger.begin().await?;
+        acts::confirm(&mut transaction, act).await?;
+        nonces::settle(&mut transaction, act, Fate::Used).await?;
+        ledger::commit(transaction).await?;
+        if state == Some(FULFILLED) {
+            return self.note_other(act).await;
+        }
+        if signed.purpose == Purpose::Cancel {
+            return self.leave(act, State::Waiting, None, Duration::ZERO).await;
+        }
+        let why = match (succeeded, state) {
+            (true, _) => (
+                code::WINDOW_OVER,
+                "The transaction was mined after the window, so the condition was aborted.",
+            ),
+            (false, Some(ABORTED)) => (code::ABORTED, "Somebody aborted the condition first."),
+            (false, _) => (
+                code::REVERTED,
+                "The transaction was mined without effect, though a node had said that it would have one.",
+            ),
+        };
+        self.leave(act, State::Failed, Some(why), Duration::ZERO)
+            .await
+    }
+
+    /// Somebody else with the same key used the act's nonce, irreversibly: none of its transactions can be mined any more, so that
+    /// it may have another one.
+    async fn lost(&self, act: &Act, nonce: u64) -> Result<(), Error> {
+        let mut transaction = self.ledger.begin().await?;
+        acts::confirm(&mut transaction, act).await?;
+        nonces::settle(&mut transaction, act, Fate::Lost).await?;
+        let change = Change {
+            state: State::Waiting,
+            again: Duration::ZERO,
+            ..self.sent()
+        };
+        acts::move_to(&mut transaction, act, &change).await?;
+        ledger::commit(transaction).await?;
+        tracing::warn!(agreement = %act.agreement, nonce, account = %self.account.address,
+            "somebody else uses the agent's key: a nonce went to another transaction");
+        Ok(())
+    }
+
+    /// Whether a transaction did what the act is for. That it succeeded does not say so: a condition fulfilled after its window is
+    /// aborted by its own contract, with a success.
+    pub(super) fn had_effect(&self, act: &Act, receipt: &Receipt) -> bool {
+        let contracts = &self.deployment.contracts;
+        let expected = match act.kind {
+            Kind::Approve => contracts.compute_execution_condition,
+            Kind::Release => contracts.escrow_reward,
+        };
+        receipt.logs.iter().any(|log| {
+            matches!(keeper::decode(&self.deployment, log),
+                Ok(Some(KeeperEvent::ConditionUpdated { type_ref, state, .. })) if type_ref == expected && state == FULFILLED)
+        })
+    }
+
+    async fn wish(&self, act: &Act, view: &View) -> Result<Wish, Error> {
+        let events = self.events_of(act.agreement, view).await?;
+        let Ok(sale) = Sale::read(&self.deployment.contracts, &events, act.agreement) else {
+            return Ok(Wish::Pause);
+        };
+        let Some(paid) = sale.paid else {
+            return Ok(Wish::Pause);
+        };
+        match act.kind {
+            Kind::Approve => {
+                let (head, _) = self.node.market().await?;
+                // a transaction that is in the pool already can be mined in the very next block
+                if act
+                    .until_block
+                    .is_some_and(|last| head.saturating_add(1) >= last)
+                {
+                    return Ok(Wish::Cancel);
+                }
+                if self.state_of(act, sale.compute).await? != Some(1) {
+                    return Ok(Wish::Cancel);
+                }
+                if self.state_of(act, sale.lock).await? != Some(FULFILLED) {
+                    return Ok(Wish::Pause);
+                }
+                Ok(Wish::Keep(
+                    self.purchase(&sale, self.account.address, paid.amount)
+                        .fulfil(),
+                ))
+            }
+            Kind::Release => {
+                if self.state_of(act, sale.escrow).await? != Some(1) {
+                    return Ok(Wish::Cancel);
+                }
+                let Some(job) = act.job else {
+                    return Ok(Wish::Cancel);
+                };
+                let ended = discovery::get_ended(&mut *self.ledger.acquire().await?, job).await?;
+                let mut candidates = self.catalog.borrow().payees.clone().unwrap_or_default();
+                candidates.extend(ended.provider);
+                let payee = sale.payee(&self.deployment.contracts, &candidates);
+                Ok(payee.map_or(Wish::Pause, |payee| {
+                    Wish::Keep(self.purchase(&sale, payee, paid.amount).release())
+                }))
+            }
+        }
+    }
+
+    /// The state of the condition that the act is about, as the node has it now.
+    pub(super) async fn state_of_subject(&self, act: &Act) -> Result<Option<u8>, Error> {
+        let view = View::find(&mut *self.ledger.acquire().await?, self.deployment_id).await?;
+        let Some(view) = view else { return Ok(None) };
+        let events = self.events_of(act.agreement, &view).await?;
+        let Ok(sale) = Sale::read(&self.deployment.contracts, &events, act.agreement) else {
+            return Ok(None);
+        };
+        self.state_of(act, subject(act, &sale)).await
+    }
+
+    async fn state_of(&self, act: &Act, condition: ConditionId) -> Result<Option<u8>, Error> {
+        let facts = keeper::Facts::new(&self.calls, &self.deployment.contracts);
+        let found = facts.condition(condition, None).await;
+        Ok(found.map_err(fact(act.agreement))?.map(|its| its.state))
+    }
+}
+
+/// The condition that the act is about.
+pub(super) const fn subject(act: &Act, sale: &Sale) -> ConditionId {
+    match act.kind {
+        Kind::Approve => sale.compute,
+        Kind::Release => sale.escrow,
+    }
+}

@@ -1,0 +1,392 @@
+//! The agent's acts and their leases: `agent_acts`.
+
+use std::time::Duration;
+
+use alloy::primitives::B256;
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::ids::{AgreementId, BlockRef, DeploymentId, JobId, LeaseToken};
+use crate::ledger::column::{bigint, block, count, hash};
+use crate::ledger::{Attempt, Error, Transaction};
+
+const TABLE: &str = "agent_acts";
+/// Longest wait before an act whose steps fail is looked at again.
+const LONGEST_DELAY_SECONDS: f64 = 60.0;
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Fulfilling the compute condition.
+    Approve,
+    /// Letting the escrow pay.
+    Release,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Approve, Self::Release];
+
+    /// The word of the ledger and of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// How far an act is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing was signed.
+    Waiting,
+    /// Signed, and perhaps in the chain's pool.
+    Sent,
+    /// Done, while it can still be rolled back.
+    Mined,
+    /// Done for good.
+    Done,
+    /// Judged; nothing is sent.
+    Declined,
+    /// It can no longer be done.
+    Failed,
+}
+
+impl State {
+    const ALL: [Self; 6] = [
+        Self::Waiting,
+        Self::Sent,
+        Self::Mined,
+        Self::Done,
+        Self::Declined,
+        Self::Failed,
+    ];
+
+    /// The word of the ledger.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::Mined => "mined",
+            Self::Done => "done",
+            Self::Declined => "declined",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Who did what the act is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoneBy {
+    /// A transaction of ours.
+    Agent {
+        /// The transaction.
+        transaction: B256,
+        /// Its block.
+        block: BlockRef,
+    },
+    /// Somebody else.
+    Other,
+}
+
+/// An act under a lease.
+#[derive(Clone, Debug)]
+pub struct Act {
+    /// Its row.
+    pub id: i64,
+    /// What is done.
+    pub kind: Kind,
+    /// The agreement it is about.
+    pub agreement: AgreementId,
+    /// The job whose end calls for it.
+    pub job: Option<JobId>,
+    /// How far it is.
+    pub state: State,
+    /// Why it stands there, as a code.
+    pub reason: Option<String>,
+    /// Who did it, once mined.
+    pub done_by: Option<DoneBy>,
+    /// Last block in which it can be done, as far as judged.
+    pub until_block: Option<u64>,
+    /// What proves the right to work on it.
+    pub token: LeaseToken,
+}
+
+/// Where a step leaves an act.
+#[derive(Clone, Debug)]
+pub struct Change<'a> {
+    /// The state.
+    pub state: State,
+    /// Why it waits, was declined or failed: a stable code.
+    pub reason: Option<&'a str>,
+    /// The same as sentences.
+    pub detail: Option<&'a str>,
+    /// Who did it.
+    pub done_by: Option<DoneBy>,
+    /// When to look again.
+    pub again: Duration,
+}
+
+/// On what an act is done or declined.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// Array of {rule, answer, detail, evidence}.
+    pub rules: Value,
+    /// How the consumer is refunded: {fromBlock, transactions}.
+    pub refund: Option<Value>,
+    /// Version of the catalog.
+    pub policy: B256,
+    /// The block up to which events were looked at.
+    pub judged: BlockRef,
+    /// The follower's epoch then.
+    pub epoch: i64,
+    /// Last block in which the act can be done.
+    pub until_block: Option<u64>,
+}
+
+/// Records that there is such an act. Known already: nothing. Answers whether it is new.
+///
+/// # Errors
+/// Database errors.
+pub async fn ensure(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    kind: Kind,
+    agreement: AgreementId,
+    job: Option<JobId>,
+) -> Result<bool, Error> {
+    let made = sqlx::query!(
+        "INSERT INTO ledger.agent_acts (deployment_id, act, agreement_id, job_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        deployment.0,
+        kind.as_str(),
+        agreement.0.as_slice(),
+        job.map(|job| job.0)
+    )
+    .execute(connection)
+    .await
+    .attempt("record an act of the agent")?;
+    Ok(made.rows_affected() == 1)
+}
+
+/// Takes leases of `duration` on acts of these kinds that are due and that nobody works on, at most `limit`. With `only_sent`
+/// those for which nothing was signed are left out.
+///
+/// # Errors
+/// Database errors, and [`Error::Unreadable`].
+pub async fn take_due(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    kinds: &[Kind],
+    only_sent: bool,
+    (limit, duration): (i64, Duration),
+) -> Result<Vec<Act>, Error> {
+    let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+    let rows = sqlx::query!(
+        r#"UPDATE ledger.agent_acts SET lease_token = gen_random_uuid(),
+                  lease_until = clock_timestamp() + make_interval(secs => $5)
+           WHERE id IN (SELECT id FROM ledger.agent_acts
+                        WHERE deployment_id = $1 AND act = ANY($2) AND not_before <= clock_timestamp()
+                          AND state IN ('waiting', 'sent', 'mined') AND NOT ($3 AND state = 'waiting')
+                          AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+                        ORDER BY not_before LIMIT $4 FOR UPDATE SKIP LOCKED)
+           RETURNING id, act, agreement_id AS "agreement_id: Vec<u8>", job_id, state, reason, done_by, until_block,
+                     transaction_hash AS "transaction_hash: Vec<u8>", block_number, block_hash AS "block_hash: Vec<u8>",
+                     lease_token AS "token!""#,
+        deployment.0,
+        &kinds,
+        only_sent,
+        limit,
+        duration.as_secs_f64()
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("take acts of the agent that are due")?;
+    let unknown = || Error::unreadable(TABLE)("a word that this version does not know");
+    rows.into_iter()
+        .map(|row| {
+            let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == row.act);
+            let state = State::ALL
+                .into_iter()
+                .find(|state| state.as_str() == row.state);
+            let ours = row
+                .transaction_hash
+                .zip(row.block_number)
+                .zip(row.block_hash);
+            let done_by = match (row.done_by.as_deref(), ours) {
+                (None, _) => None,
+                (Some("agent"), Some(((transaction, number), block_hash))) => Some(DoneBy::Agent {
+                    transaction: hash(TABLE, &transaction)?,
+                    block: block(TABLE, number, &block_hash)?,
+                }),
+                _ => Some(DoneBy::Other),
+            };
+            Ok(Act {
+                id: row.id,
+                kind: kind.ok_or_else(unknown)?,
+                agreement: AgreementId(hash(TABLE, &row.agreement_id)?),
+                job: row.job_id.map(JobId),
+                state: state.ok_or_else(unknown)?,
+                reason: row.reason,
+                done_by,
+                until_block: row
+                    .until_block
+                    .map(|number| count(TABLE, number))
+                    .transpose()?,
+                token: LeaseToken(row.token),
+            })
+        })
+        .collect()
+}
+
+/// Makes sure, with the row locked until the transaction ends, that the lease is still held.
+///
+/// # Errors
+/// [`Error::Conflict`] when it is lost; database errors.
+pub async fn confirm(transaction: &mut Transaction, act: &Act) -> Result<(), Error> {
+    let row = sqlx::query!(
+        "SELECT id FROM ledger.agent_acts WHERE id = $1 AND lease_token = $2 FOR UPDATE",
+        act.id,
+        act.token.0
+    )
+    .fetch_optional(&mut **transaction)
+    .await
+    .attempt("confirm the lease on an act of the agent")?;
+    row.map(|_| ()).ok_or(LOST)
+}
+
+/// Records on what an act is done or declined.
+///
+/// # Errors
+/// [`Error::Conflict`] when the lease is lost; database errors.
+pub async fn judge(
+    connection: &mut PgConnection,
+    act: &Act,
+    judgement: &Judgement,
+) -> Result<(), Error> {
+    let until = judgement.until_block.map(|number| bigint(TABLE, number));
+    let judged = sqlx::query!(
+        "UPDATE ledger.agent_acts SET rules = $3, refund = $4, policy_sha256 = $5, judged_number = $6, judged_hash = $7, epoch = $8,
+             until_block = $9
+         WHERE id = $1 AND lease_token = $2",
+        act.id,
+        act.token.0,
+        judgement.rules,
+        judgement.refund,
+        judgement.policy.as_slice(),
+        bigint(TABLE, judgement.judged.number)?,
+        judgement.judged.hash.as_slice(),
+        judgement.epoch,
+        until.transpose()?
+    )
+    .execute(connection)
+    .await
+    .attempt("record on what an act of the agent rests")?;
+    held(judged.rows_affected())
+}
+
+/// Records where a step leaves an act, without giving its lease back.
+///
+/// # Errors
+/// [`Error::Conflict`] when the lease is lost; database errors.
+pub async fn move_to(
+    connection: &mut PgConnection,
+    act: &Act,
+    change: &Change<'_>,
+) -> Result<(), Error> {
+    let (word, transaction, at) = match change.done_by {
+        None => (None, None, None),
+        Some(DoneBy::Agent { transaction, block }) => {
+            (Some("agent"), Some(transaction), Some(block))
+        }
+        Some(DoneBy::Other) => (Some("other"), None, None),
+    };
+    let moved = sqlx::query!(
+        "UPDATE ledger.agent_acts
+         SET changed_at = CASE WHEN state = $3 AND reason IS NOT DISTINCT FROM $4 THEN changed_at ELSE clock_timestamp() END,
+             state = $3, reason = $4, detail = $5, done_by = $6, transaction_hash = $7, block_number = $8, block_hash = $9,
+             not_before = clock_timestamp() + make_interval(secs => $10), failures = 0
+         WHERE id = $1 AND lease_token = $2",
+        act.id,
+        act.token.0,
+        change.state.as_str(),
+        change.reason,
+        change.detail,
+        word,
+        transaction.as_ref().map(|hash| &hash[..]),
+        at.map(|block| bigint(TABLE, block.number)).transpose()?,
+        at.as_ref().map(|block| &block.hash[..]),
+        change.again.as_secs_f64()
+    )
+    .execute(connection)
+    .await
+    .attempt("move an act of the agent")?;
+    held(moved.rows_affected())
+}
+
+/// Gives the lease back. One that is lost already is no error: somebody else works on the act.
+///
+/// # Errors
+/// Database errors.
+pub async fn release(connection: &mut PgConnection, act: &Act) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE ledger.agent_acts SET lease_token = NULL, lease_until = NULL WHERE id = $1 AND lease_token = $2",
+        act.id,
+        act.token.0
+    )
+    .execute(connection)
+    .await
+    .attempt("give back the lease on an act of the agent")?;
+    Ok(())
+}
+
+/// Gives the lease back after a step that failed. The act is not looked at before a delay that doubles from one second to a
+/// minute.
+///
+/// # Errors
+/// Database errors.
+pub async fn fail(connection: &mut PgConnection, act: &Act) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE ledger.agent_acts SET lease_token = NULL, lease_until = NULL, failures = failures + 1,
+             not_before = clock_timestamp() + make_interval(secs => least(power(2, least(failures, 10)), $3))
+         WHERE id = $1 AND lease_token = $2",
+        act.id,
+        act.token.0,
+        LONGEST_DELAY_SECONDS
+    )
+    .execute(connection)
+    .await
+    .attempt("count a failed step of the agent")?;
+    Ok(())
+}
+
+/// Lets approvals that were declined on events which a rollback since then may have taken away be judged again.
+///
+/// # Errors
+/// Database errors.
+pub async fn reopen_declined(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    epoch: i64,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE ledger.agent_acts a SET state = 'waiting', not_before = clock_timestamp(), epoch = $2
+         FROM ledger.cursors c
+         WHERE a.deployment_id = $1 AND c.deployment_id = $1 AND a.act = 'approve' AND a.state = 'declined' AND a.epoch < $2
+           AND a.judged_number > coalesce(c.irreversible_number, -1)",
+        deployment.0,
+        epoch
+    )
+    .execute(connection)
+    .await
+    .attempt("reopen declined acts of the agent after a rollback")?;
+    Ok(())
+}
+
+const LOST: Error = Error::Conflict {
+    what: "the lease on an act of the agent",
+};
+
+fn held(rows: u64) -> Result<(), Error> {
+    if rows == 1 { Ok(()) } else { Err(LOST) }
+}

@@ -1,0 +1,129 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Any JSON of a modest size, with the keys that matter turning up often.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+        Just(json!("algorithm")),
+        Just(json!("metadata")),
+        Just(json!("compute")),
+    ];
+    let key = prop_oneof![
+        Just("id"),
+        Just("service"),
+        Just("type"),
+        Just("attributes"),
+        Just("main"),
+        Just("files"),
+        Just("algorithm"),
+        Just("container"),
+        Just("privacy"),
+        Just("trustedAlgorithms"),
+        Just("x"),
+    ];
+    leaf.prop_recursive(6, 64, 6, move |inner| {
+        let pair = (key.clone(), inner.clone());
+        prop_oneof![
+            proptest::collection::vec(inner, 0..5).prop_map(Value::from),
+            proptest::collection::vec(pair, 0..6).prop_map(|pairs| {
+                Value::Object(
+                    pairs
+                        .into_iter()
+                        .map(|(key, value)| (key.to_owned(), value))
+                        .collect(),
+                )
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_document_panics(document in any_json(), cut in 0_usize..200) {
+        let bytes = serde_json::to_vec(&document).unwrap();
+        for bytes in [&bytes[..], &bytes[..cut.min(bytes.len())]] {
+            if let Ok(ddo) = Ddo::parse(bytes) {
+                let _ = ddo.service_choice();
+                let _ = ddo.algorithm();
+            }
+            let _ = crate::workflows::Document::parse(bytes);
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = Ddo::parse(&bytes);
+        let _ = crate::workflows::Document::parse(&bytes);
+    }
+}
+
+#[test]
+fn bombs_and_doubles_are_refused() {
+    let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
+    let twice = br#"{"id": "did:op:0101010101010101010101010101010101010101010101010101010101010101", "id": null}"#;
+    let number = format!(
+        r#"{{"main": {{"type": "algorithm", "x": 1{}}}}}"#,
+        "0".repeat(400)
+    );
+    for bytes in [
+        deep.as_slice(),
+        twice,
+        b"\xff",
+        b"{\"a\": \"\xc3\"}",
+        number.as_bytes(),
+    ] {
+        assert!(matches!(
+            Ddo::parse(bytes),
+            Err(BadDocument::NotJson { .. })
+        ));
+    }
+    assert!(matches!(
+        Ddo::parse(&vec![b' '; LARGEST_DOCUMENT + 1]),
+        Err(BadDocument::TooLarge)
+    ));
+}
+
+#[test]
+fn only_checksums_that_cannot_be_forged_count() {
+    let hex = "ab".repeat(32);
+    let hash = hex.parse().unwrap();
+    let prefixed = format!("sha256:{hex}");
+    let cases = [
+        (
+            (Some(prefixed.as_str()), None),
+            Ok(Some(Checksum::Sha256(hash))),
+        ),
+        (
+            (Some(hex.as_str()), Some("sha256")),
+            Ok(Some(Checksum::Sha256(hash))),
+        ),
+        (
+            (Some(hex.as_str()), Some("SHA-256")),
+            Ok(Some(Checksum::Sha256(hash))),
+        ),
+        (
+            (Some(hex.as_str()), Some("Keccak256")),
+            Ok(Some(Checksum::Keccak256(hash))),
+        ),
+        ((Some(hex.as_str()), None), Ok(None)),
+        (
+            (Some("d41d8cd98f00b204e9800998ecf8427e"), Some("MD5")),
+            Ok(None),
+        ),
+        ((Some(""), Some("sha256")), Ok(None)),
+        (
+            (Some("12"), Some("sha256")),
+            Err(BadDocument::Malformed("file checksum")),
+        ),
+    ];
+    for ((text, kind), expected) in cases {
+        assert_eq!(checksum(text, kind), expected, "{text:?} {kind:?}");
+    }
+}
