@@ -56,7 +56,10 @@ pub struct ExpectedCondition {
 pub struct Opinion {
     /// The agreement; `None`: there was none.
     pub agreement: Option<AgreementFact>,
-    /// The expected conditions that exist.
+    /// The conditions that were asked for: what events told of then. Events that came to light later can tell of more.
+    #[serde(default)]
+    pub asked: Vec<ConditionId>,
+    /// Those of them that exist.
     pub conditions: Vec<ConditionOpinion>,
     /// Who owned the asset; `None`: nobody.
     pub owner: Option<Address>,
@@ -118,6 +121,12 @@ impl Expectation {
                 Owner::Call(_) | Owner::Unknown => None,
             },
         })
+    }
+
+    /// Whether an opinion was asked for everything that is expected.
+    pub fn is_answered_by(&self, opinion: &Opinion) -> bool {
+        let mut expected = self.conditions.iter();
+        expected.all(|its| opinion.asked.contains(&its.condition))
     }
 
     /// What an opinion says otherwise, in sentences; none: it says the same.

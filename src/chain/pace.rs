@@ -8,6 +8,8 @@ use super::refusal::Refusal;
 
 /// Refusals in a row that cost no wait: enough to halve the widest range down to one block.
 const FREE: u32 = 20;
+/// Refusals in the long run, whatever is answered between them: one in this time, once [`FREE`] have come faster.
+const PER_REFUSAL: Duration = Duration::from_millis(250);
 /// First wait after more refusals than that, or after a failed connection; doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// Longest wait that is decided here: how late it may be noticed that a node is back.
@@ -30,6 +32,9 @@ pub(super) struct Pace {
     interval: Duration,
     /// Refusals of any kind since the last answer.
     refusals: u32,
+    /// When all refusals so far are paid for, at one in [`PER_REFUSAL`]: answers between them pay for none, or who is answered
+    /// about the tip and refused about logs would ask for logs without end.
+    paid: Instant,
     /// Rate limits since the last answer.
     limited: u32,
     answers: u32,
@@ -41,6 +46,7 @@ impl Pace {
             not_before: now,
             interval: Duration::ZERO,
             refusals: 0,
+            paid: now,
             limited: 0,
             answers: 0,
         }
@@ -97,7 +103,9 @@ impl Pace {
             _ if self.refusals > FREE => doubled(FIRST_WAIT, self.refusals - FREE - 1),
             _ => Duration::ZERO,
         };
-        self.not_before = self.not_before.max(now + wait);
+        self.paid = self.paid.max(now) + PER_REFUSAL;
+        let owed = (self.paid - now).saturating_sub(PER_REFUSAL * FREE);
+        self.not_before = self.not_before.max(now + wait.max(owed));
     }
 }
 

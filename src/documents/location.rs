@@ -268,7 +268,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_address_panics(text in ".{0,80}", tail in "[ -~]{0,60}") {
-            let _ = read(&text);
+            _ = read(&text);
             if let Ok(url) = read(&format!("https://{tail}")) {
                 let url = Url::parse(&url).unwrap();
                 proptest::prop_assert!(url.scheme() == "https" && url.username().is_empty());

@@ -183,6 +183,7 @@ impl Verifier {
             return Ok(Progress::Idle);
         }
         let to = history.min(standing.reread.saturating_add(self.width));
+        let to = self.same_readers(from, to).await?;
         let provider = self.choose((from, to)).await?;
         self.same_chain(&provider, irreversible).await?;
         let addresses = &self.following.addresses;
@@ -322,6 +323,14 @@ impl Verifier {
             ledger::commit(transaction).await?;
         }
         Ok(Progress::More)
+    }
+
+    /// A range cut where its readers change. Of a longer one everybody may have read some part, and whoever is asked then would
+    /// confirm his own reading of that part.
+    async fn same_readers(&self, from: u64, to: u64) -> Result<u64, Error> {
+        let mut connection = self.ledger.acquire().await?;
+        let until = readings::same_readers_until(&mut connection, self.deployment, from).await?;
+        Ok(until.map_or(to, |until| until.clamp(from, to)))
     }
 
     /// Whoever has not read the range yet, in turn; anybody where everybody has.

@@ -68,7 +68,8 @@ pub async fn record(
     let bytes = |part: fn(&NewJob) -> &[u8]| -> Vec<&[u8]> { new.iter().map(part).collect() };
     let keys = bytes(|job| job.key.as_slice());
     let names: Vec<&str> = new.iter().map(|job| job.name.as_str()).collect();
-    // A statement sees what was there before it: what it inserts itself is told by RETURNING alone.
+    // A statement sees what was there before it: what it inserts itself is told by RETURNING alone. Counting, and OFFSET 0, keep
+    // the planner from reading the whole table once instead of looking up each name and key.
     let rows = sqlx::query!(
         r#"WITH given AS (
                SELECT * FROM unnest($3::bytea[], $4::bytea[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[])
@@ -79,11 +80,13 @@ pub async fn record(
                ON CONFLICT (deployment_id, contract, key) DO NOTHING RETURNING id, contract, key, name
            )
            SELECT m.id AS "id!", m.key AS "key!: Vec<u8>", true AS "is_new!",
-                  EXISTS (SELECT 1 FROM ledger.jobs o WHERE o.name = m.name) AS "collides!"
+                  (SELECT count(*) FROM ledger.jobs o WHERE o.name = m.name) > 0 AS "collides!"
            FROM made m
            UNION ALL
-           SELECT j.id, j.key, false, EXISTS (SELECT 1 FROM ledger.jobs o WHERE o.name = j.name AND o.id < j.id)
-           FROM given g JOIN ledger.jobs j ON j.deployment_id = $1 AND j.contract = g.contract AND j.key = g.key"#,
+           SELECT j.id, j.key, false, (SELECT count(*) FROM ledger.jobs o WHERE o.name = j.name AND o.id < j.id) > 0
+           FROM given g
+           CROSS JOIN LATERAL (SELECT * FROM ledger.jobs f
+                               WHERE f.deployment_id = $1 AND f.contract = g.contract AND f.key = g.key OFFSET 0) j"#,
         deployment.0,
         KEEPER_TRIGGER,
         &bytes(|job| job.contract.as_slice()) as &[&[u8]],

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::column::bigint;
+use super::column::{bigint, count};
 use super::{Attempt, Error};
 use crate::ids::DeploymentId;
 
@@ -49,4 +49,25 @@ pub async fn list_providers(
     .fetch_all(connection)
     .await
     .attempt("find who read a range")
+}
+
+/// The last block up to which the same providers have read every block from `from` on; `None` where nobody has read any.
+///
+/// # Errors
+/// Database errors.
+pub async fn same_readers_until(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    from: u64,
+) -> Result<Option<u64>, Error> {
+    let until = sqlx::query_scalar!(
+        "SELECT min(CASE WHEN from_number <= $2 THEN to_number ELSE from_number - 1 END)
+         FROM ledger.readings WHERE deployment_id = $1 AND to_number >= $2",
+        deployment.0,
+        bigint(TABLE, from)?
+    )
+    .fetch_one(connection)
+    .await
+    .attempt("find how far the same providers have read")?;
+    until.map(|until| count(TABLE, until)).transpose()
 }

@@ -1,4 +1,7 @@
 //! Where the jobs of agreements stand, for the judge: `jobs` and `job_state`, many at once.
+//!
+//! OFFSET 0 keeps each lookup apart from the list that drives it: joined freely, a planner that knows the list's length reads the
+//! whole tables instead of looking up each.
 
 use alloy::primitives::{Address, B256, U256};
 use sqlx::PgConnection;
@@ -45,8 +48,10 @@ pub async fn list(
                   s.block_number, s.block_hash AS "block_hash: Vec<u8>", s.log_id, s.block_canonical, s.owed_block,
                   s.provider AS "provider: Vec<u8>", s.payment::text AS payment
            FROM (SELECT DISTINCT unnest($2::bytea[])) AS wanted (agreement)
-           JOIN ledger.jobs j ON j.agreement_id = wanted.agreement AND j.deployment_id = $1
-           JOIN ledger.job_state s ON s.job_id = j.id ORDER BY j.id"#,
+           CROSS JOIN LATERAL (SELECT * FROM ledger.jobs f
+                               WHERE f.agreement_id = wanted.agreement AND f.deployment_id = $1 OFFSET 0) j
+           CROSS JOIN LATERAL (SELECT * FROM ledger.job_state f WHERE f.job_id = j.id OFFSET 0) s
+           ORDER BY j.id"#,
         deployment.0,
         &wanted as &[&[u8]]
     )
@@ -97,7 +102,8 @@ pub async fn list_with_jobs(
     let rows = sqlx::query_scalar!(
         r#"SELECT DISTINCT j.agreement_id AS "agreement: Vec<u8>"
            FROM (SELECT DISTINCT unnest($2::bytea[])) AS wanted (agreement)
-           JOIN ledger.jobs j ON j.agreement_id = wanted.agreement AND j.deployment_id = $1"#,
+           CROSS JOIN LATERAL (SELECT f.agreement_id FROM ledger.jobs f
+                               WHERE f.agreement_id = wanted.agreement AND f.deployment_id = $1 OFFSET 0) j"#,
         deployment.0,
         &wanted as &[&[u8]]
     )

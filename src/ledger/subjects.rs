@@ -130,19 +130,21 @@ pub async fn link_conditions(
     deployment: DeploymentId,
     logs: &[i64],
 ) -> Result<Vec<(AgreementId, i64)>, Error> {
-    // Each join is by what the one before it found: a log's conditions, a condition's logs, their agreements.
+    // Each lookup is by what the one before it found: a log's conditions, a condition's logs, their agreements. OFFSET 0 keeps them
+    // lookups: joined freely, a planner that knows the list's length reads the whole table three times.
     let linked = sqlx::query!(
         r#"WITH found AS (
                SELECT DISTINCT a.subject AS agreement, c.log_id
-               FROM ledger.log_subjects c
-               JOIN ledger.log_subjects o ON o.deployment_id = c.deployment_id AND o.kind = 'condition' AND o.subject = c.subject
-               JOIN ledger.log_subjects a ON a.log_id = o.log_id AND a.kind = 'agreement' AND a.deployment_id = c.deployment_id
-               WHERE c.deployment_id = $1 AND c.kind = 'condition' AND c.log_id = ANY($2)
+               FROM unnest($2::bigint[]) AS wanted (log_id)
+               CROSS JOIN LATERAL (SELECT f.log_id, f.subject FROM ledger.log_subjects f
+                                   WHERE f.log_id = wanted.log_id AND f.kind = 'condition' AND f.deployment_id = $1 OFFSET 0) c
+               CROSS JOIN LATERAL (SELECT f.log_id FROM ledger.log_subjects f
+                                   WHERE f.subject = c.subject AND f.kind = 'condition' AND f.deployment_id = $1 OFFSET 0) o
+               CROSS JOIN LATERAL (SELECT f.subject FROM ledger.log_subjects f
+                                   WHERE f.log_id = o.log_id AND f.kind = 'agreement' AND f.deployment_id = $1 OFFSET 0) a
            ), written AS (
                INSERT INTO ledger.log_subjects (deployment_id, kind, subject, log_id)
-               SELECT $1, 'agreement', agreement, log_id FROM found f
-               WHERE NOT EXISTS (SELECT 1 FROM ledger.log_subjects k
-                                 WHERE k.log_id = f.log_id AND k.kind = 'agreement' AND k.subject = f.agreement)
+               SELECT $1, 'agreement', agreement, log_id FROM found
                ORDER BY log_id, agreement ON CONFLICT DO NOTHING
            )
            SELECT agreement AS "agreement!: Vec<u8>", log_id FROM found"#,

@@ -50,9 +50,11 @@ pub async fn list_last_judged(
     }
     let wanted: Vec<i64> = jobs.iter().map(|job| job.0).collect();
     let rows = sqlx::query!(
-        r#"SELECT DISTINCT ON (v.job_id) v.job_id, v.verdict, v.reason, v.rules
-           FROM unnest($1::bigint[]) AS wanted (job_id) JOIN ledger.verdicts v ON v.job_id = wanted.job_id
-           WHERE NOT v.rules @> '[{"rule": "workflow"}]'::jsonb ORDER BY v.job_id, v.number DESC"#,
+        r#"SELECT v.job_id, v.verdict, v.reason, v.rules
+           FROM unnest($1::bigint[]) AS wanted (job_id)
+           CROSS JOIN LATERAL (SELECT * FROM ledger.verdicts f
+                               WHERE f.job_id = wanted.job_id AND NOT f.rules @> '[{"rule": "workflow"}]'::jsonb
+                               ORDER BY f.number DESC LIMIT 1) v"#,
         &wanted
     )
     .fetch_all(connection)

@@ -131,7 +131,7 @@ async fn run(
 }
 
 /// Returns only when the program has ended by itself, with what it logged.
-async fn ended(program: &mut Program) -> Result<()> {
+pub(crate) async fn ended(program: &mut Program) -> Result<()> {
     loop {
         program.check()?;
         tokio::time::sleep(Duration::from_millis(500)).await;

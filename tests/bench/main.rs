@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark tells what it measured")]
 
 mod bare;
+mod head;
 mod history;
 mod parts;
 mod source;
@@ -59,7 +60,11 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     let parts = Parts::find().await?;
     for kind in [Kind::Fulfilled, Kind::Purchases] {
-        if kind == Kind::Purchases && !options.wants("judged") {
+        let wanted = match kind {
+            Kind::Fulfilled => ["bare", "recorded", "distant", "judged"].as_slice(),
+            Kind::Purchases => &["judged"],
+        };
+        if !wanted.iter().any(|what| options.wants(what)) {
             continue;
         }
         let chain = Arc::new(Chain::new(kind, options.blocks));
@@ -71,7 +76,32 @@ async fn main() -> Result<()> {
         );
         measure(&options, &parts, &source, kind).await?;
     }
+    if options.wants("head") {
+        tell_delays(&head::delays(&parts).await?);
+    }
+    if options.wants("idle") {
+        let source = Source::start(Arc::new(Chain::new(Kind::Purchases, 100)))?;
+        let (asked, hourly) = head::idle(&parts, &source).await?;
+        println!(
+            "\nidle: {} calls in {} requests per hour",
+            asked.total() * hourly,
+            asked.requests * hourly
+        );
+    }
     Ok(())
+}
+
+fn tell_delays(delays: &[Duration]) {
+    let percentile = |part: usize| {
+        let place = (delays.len() * part / 100).min(delays.len().saturating_sub(1));
+        delays.get(place).copied().unwrap_or_default().as_secs_f64() * 1e3
+    };
+    println!(
+        "\nhead: {} blocks over WebSocket, from the announcement to the commit: p50 {:.1} ms, p99 {:.1} ms",
+        delays.len(),
+        percentile(50),
+        percentile(99)
+    );
 }
 
 async fn measure(options: &Options, parts: &Parts, source: &Source, kind: Kind) -> Result<()> {
@@ -108,9 +138,10 @@ async fn measure(options: &Options, parts: &Parts, source: &Source, kind: Kind) 
         source,
     );
     tell("judged", &judged, source);
-    let ratio = |over: &[f64], under: &[Measure]| match (median(over), middle(under)) {
-        (Some(over), Some(under)) => println!("  {:<34} {:>9.2}", "", under.rate() / over),
-        _ => {}
+    let ratio = |over: &[f64], under: &[Measure]| {
+        if let (Some(over), Some(under)) = (median(over), middle(under)) {
+            println!("  {:<34} {:>9.2}", "", under.rate() / over);
+        }
     };
     println!(
         "  recorded as a share of bare COPY, of bare reading; at {} ms as a share of recorded:",

@@ -14,8 +14,8 @@ use tidewatch::ledger::MIGRATIONS;
 
 /// Longest that anything here is waited for.
 const PATIENCE: Duration = Duration::from_secs(3_600);
-/// How often a cursor is looked at: its error on the shortest run is below a hundredth.
-const LOOK: Duration = Duration::from_millis(5);
+/// How often a cursor is looked at: seldom enough to cost nothing, often enough for an error below a hundredth.
+const LOOK: Duration = Duration::from_millis(25);
 
 /// The Postgres server that was given, and a directory for files.
 pub(crate) struct Parts {

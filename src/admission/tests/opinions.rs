@@ -36,6 +36,7 @@ pub(super) fn answers(world: &World) -> Opinion {
         }
     });
     Opinion {
+        asked: vec![ids.compute, ids.lock, ids.escrow],
         agreement: is_made.then(|| AgreementFact {
             did: world.agreement_did,
             template: world.template,

@@ -61,6 +61,7 @@ pub async fn rejudge(
         to: seen.judged,
         seen,
         logs: Vec::new(),
+        taken_in: None,
         late: Late::default(),
         due: Vec::new(),
     };
@@ -79,11 +80,16 @@ pub async fn rejudge(
         {
             let hearing = judge.hear(matter, docket.horizon(), catalog, &held).await;
             for (trigger, verdict) in &hearing.verdicts {
-                let KeeperEvent::ComputeFulfilled { condition, .. } = trigger.event else {
+                let KeeperEvent::ComputeFulfilled { condition, did, .. } = trigger.event else {
                     continue;
                 };
                 let job = past::find(&mut connection, deployment_id, condition).await?;
-                if let Some(job) = job {
+                // Whose asset it was is asked before anything that only calls could tell.
+                let is_foreign = |job: &Past| {
+                    job.reason.as_deref() == Some(Reason::NotOurAsset.as_str())
+                        && catalog.find(did).is_none()
+                };
+                if let Some(job) = job.filter(|job| !is_foreign(job)) {
                     differences.extend(judge.compare(&job, verdict, catalog).await?);
                 }
             }

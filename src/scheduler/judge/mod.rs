@@ -1,7 +1,7 @@
 //! The judge: draws the consequences of what the follower recorded. Chain facts come through a port; everything else is in the
 //! ledger.
 //!
-//! A tick takes a bounded number of recorded logs in (`intake.rs`), looks at every agreement that they or the queue name
+//! A tick takes a bounded number of recorded logs in (`docket.rs`, `intake.rs`), looks at every agreement that they or the queue name
 //! (`gathering.rs`: events and facts; `hearing.rs`: the verdicts; `opinion.rs`: what the contracts say to them), and writes all of
 //! it in one transaction that begins by moving the judged cursor by compare-and-set (`writing.rs`: what is new;
 //! `moving.rs`: what is there; `ruling.rs`: what follows for a job). Calls to the node are made while no transaction is open.
@@ -15,6 +15,9 @@
 //!
 //! Logs that come late, below the cursor (`late.rs`: mended history, or an older decoder's), are taken in beside the next ones.
 //!
+//! While a batch is written the next one is taken in: that needs no cursor, since what it writes is derived from logs and may be
+//! made again. It is used only if the cursor then stands where it was expected to, in the same epoch.
+//!
 //! Judging is level-triggered: a verdict is made anew from all events whenever one of them appears, is orphaned, or something
 //! that was awaited is due. So a tick that was cut off anywhere, or done by two judges at once, is healed by the next one: the
 //! rows made before the cursor moves are derived and may be made again, and whoever loses the compare-and-set starts over.
@@ -24,6 +27,7 @@
 //! The same verdicts under another catalog, for a publisher who wants to know first, are `again.rs`: it writes nothing.
 
 mod again;
+mod docket;
 mod gathering;
 mod hearing;
 mod hold;
@@ -43,14 +47,15 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use tokio::sync::watch;
 
+use self::docket::{Ahead, Docket};
+use self::hearing::Hearing;
 use self::intake::Intake;
+use self::opinion::Taken;
 use super::Error;
-use crate::admission::Horizon;
-use crate::ids::{AgreementId, BlockRef, DeploymentId};
+use crate::ids::{AgreementId, DeploymentId};
 use crate::keeper::{ContractCalls, DECODER, Deployment};
-use crate::ledger::judging::{self, Horizons, Logged};
 use crate::ledger::upgrades::{self, Upgrade};
-use crate::ledger::{self, Ledger, judge_queue, late_blocks, policies, standings};
+use crate::ledger::{self, Ledger, judging, late_blocks, policies, standings};
 use crate::worker::{Progress, Worker};
 use crate::workflows::Catalog;
 
@@ -76,6 +81,8 @@ pub struct Judge<C> {
     calls: C,
     catalog: watch::Receiver<Arc<Catalog>>,
     retry: Duration,
+    /// What the next tick finds taken in already.
+    ahead: Option<Ahead>,
 }
 
 impl<C: ContractCalls> Judge<C> {
@@ -94,6 +101,7 @@ impl<C: ContractCalls> Judge<C> {
             calls,
             catalog,
             retry: RETRY,
+            ahead: None,
         }
     }
 
@@ -102,63 +110,6 @@ impl<C: ContractCalls> Judge<C> {
     pub const fn retrying_after(mut self, retry: Duration) -> Self {
         self.retry = retry;
         self
-    }
-
-    /// What the ledger has for a tick.
-    async fn docket(&self) -> Result<Option<Docket>, Error> {
-        let mut connection = self.ledger.acquire().await?;
-        let Some(seen) = judging::find_horizons(&mut connection, self.deployment_id).await? else {
-            return Ok(None);
-        };
-        if seen.decoder > DECODER {
-            tracing::debug!(
-                ours = DECODER,
-                theirs = seen.decoder,
-                "a newer program judges"
-            );
-            return Ok(None);
-        }
-        let (logs, to) = self.next_logs(&mut connection, &seen).await?;
-        let late = self.late_logs(&mut connection, &seen).await?;
-        let settled = seen.irreversible.map(|number| number.min(to.number));
-        let due = judge_queue::list_due(&mut connection, self.deployment_id, settled, QUEUE_BATCH)
-            .await?;
-        Ok(Some(Docket {
-            seen,
-            to,
-            logs,
-            late,
-            due,
-        }))
-    }
-
-    /// The next recorded logs, whole blocks only, and the block that is judged once they are.
-    async fn next_logs(
-        &self,
-        connection: &mut ledger::Connection,
-        seen: &Horizons,
-    ) -> Result<(Vec<Logged>, BlockRef), Error> {
-        let (after, up_to) = (seen.judged.number, seen.recorded.number);
-        if after >= up_to {
-            return Ok((Vec::new(), seen.judged));
-        }
-        let id = self.deployment_id;
-        let mut logs = judging::list_recorded(connection, id, after, up_to, BATCH + 1).await?;
-        if i64::try_from(logs.len()).is_ok_and(|count| count <= BATCH) {
-            return Ok((logs, seen.recorded));
-        }
-        let first = logs.first().map(|logged| logged.log.block);
-        let last = logs.last().map(|logged| logged.log.block);
-        if first == last
-            && let Some(block) = first
-        {
-            let (before, number) = (block.number.saturating_sub(1), block.number);
-            logs = judging::list_recorded(connection, id, before, number, i64::MAX).await?;
-            return Ok((logs, block));
-        }
-        logs.retain(|logged| Some(logged.log.block) != last);
-        let to = logs.last().map_or(seen.judged, |logged| logged.log.block);
-        Ok((logs, to))
     }
 
     /// Upgrades up to the tick's end that hold admission back; nothing is asked when nothing is judged.
@@ -191,26 +142,6 @@ impl<C: ContractCalls> Judge<C> {
     }
 }
 
-/// The work of one tick.
-struct Docket {
-    seen: Horizons,
-    to: BlockRef,
-    logs: Vec<Logged>,
-    late: late::Late,
-    due: Vec<AgreementId>,
-}
-
-impl Docket {
-    const fn horizon(&self) -> Horizon {
-        Horizon {
-            judged: self.to.number,
-            irreversible: self.seen.irreversible,
-            first: self.seen.start,
-            act_from: self.seen.act_from,
-        }
-    }
-}
-
 impl<C: ContractCalls + 'static> Worker for Judge<C> {
     type Error = Error;
 
@@ -218,7 +149,8 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
 
     async fn tick(&mut self) -> Result<Progress, Error> {
         let catalog = Arc::clone(&self.catalog.borrow_and_update());
-        let Some(docket) = self.docket().await? else {
+        let ahead = self.ahead.take();
+        let Some(mut docket) = self.docket(ahead).await? else {
             return Ok(Progress::Idle);
         };
         if docket.seen.decoder < DECODER {
@@ -228,7 +160,10 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
             return Ok(Progress::Idle);
         }
         let late = self.take_in_late(&docket.late).await?;
-        let intake = self.take_in(&docket.logs).await?;
+        let intake = match docket.taken_in.take() {
+            Some(intake) => intake,
+            None => self.take_in(&docket.logs).await?,
+        };
         let mut agreements = self.agreements(&docket, &intake).await?;
         agreements.extend(self.late_agreements(late).await?);
         let matters = self.gather(agreements, &intake, &docket).await?;
@@ -242,27 +177,43 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
             .await;
         let taken = self.weigh_opinions(&mut hearings, horizon).await?;
 
-        let mut transaction = self.ledger.begin().await?;
-        if !judging::advance(
-            &mut transaction,
-            self.deployment_id,
-            &docket.seen,
-            docket.to,
-        )
-        .await?
-        {
+        let (written, ahead) = tokio::join!(
+            self.write(&docket, &catalog, &hearings, &taken),
+            self.take_in_ahead(&docket)
+        );
+        if written? {
+            // What went wrong ahead goes wrong again in its turn, and is told then.
+            self.ahead = ahead.ok().flatten();
+        } else {
             tracing::debug!(to = %docket.to, "somebody else judged meanwhile, or a rollback came");
-            return Ok(Progress::More);
         }
-        late_blocks::remove(&mut transaction, self.deployment_id, &docket.late.numbers).await?;
+        Ok(Progress::More)
+    }
+}
+
+impl<C: ContractCalls> Judge<C> {
+    /// Writes what was concluded, unless the cursor has been moved (`false`).
+    async fn write(
+        &self,
+        docket: &Docket,
+        catalog: &Catalog,
+        hearings: &[Hearing],
+        opinions: &[Taken],
+    ) -> Result<bool, Error> {
+        let (id, seen) = (self.deployment_id, &docket.seen);
+        let mut transaction = self.ledger.begin().await?;
+        if !judging::advance(&mut transaction, id, seen, docket.to).await? {
+            return Ok(false);
+        }
+        late_blocks::remove(&mut transaction, id, &docket.late.numbers).await?;
         if !hearings.is_empty() {
             policies::record(&mut transaction, catalog.sha256, &catalog.bytes).await?;
         }
-        self.rule(&mut transaction, &docket, &catalog, &hearings)
+        self.rule(&mut transaction, docket, catalog, hearings)
             .await?;
-        self.record_opinions(&mut transaction, &taken, &hearings)
+        self.record_opinions(&mut transaction, opinions, hearings)
             .await?;
         ledger::commit(transaction).await?;
-        Ok(Progress::More)
+        Ok(true)
     }
 }

@@ -56,8 +56,9 @@ impl<C: ContractCalls> Judge<C> {
         let conditions: Vec<_> = expecting.iter().map(|(condition, ..)| *condition).collect();
         let recorded = self.list_opinions(&conditions).await?;
         for (condition, expectation, verdict) in &mut expecting {
-            let last = recorded.get(&(*condition, expectation.block.hash));
-            let mut number = 1;
+            let known = recorded.get(&(*condition, expectation.block.hash));
+            let last = known.filter(|(_, opinion)| expectation.is_answered_by(opinion));
+            let mut number = known.map_or(1, |(taken_as, _)| taken_as + 1);
             if let Some((taken_as, opinion)) = last {
                 let mut weighed = verdict.clone();
                 weigh(&mut weighed, opinion);
@@ -145,6 +146,11 @@ impl<C: ContractCalls> Judge<C> {
             }));
         }
         Ok(Opinion {
+            asked: expectation
+                .conditions
+                .iter()
+                .map(|its| its.condition)
+                .collect(),
             agreement: agreement.map(|its| AgreementFact {
                 did: its.did,
                 template: its.template_id,

@@ -50,17 +50,17 @@ proptest! {
         let bytes = serde_json::to_vec(&document).unwrap();
         for bytes in [&bytes[..], &bytes[..cut.min(bytes.len())]] {
             if let Ok(ddo) = Ddo::parse(bytes) {
-                let _ = ddo.service_choice();
-                let _ = ddo.algorithm();
+                _ = ddo.service_choice();
+                _ = ddo.algorithm();
             }
-            let _ = crate::workflows::Document::parse(bytes);
+            _ = crate::workflows::Document::parse(bytes);
         }
     }
 
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = Ddo::parse(&bytes);
-        let _ = crate::workflows::Document::parse(&bytes);
+        _ = Ddo::parse(&bytes);
+        _ = crate::workflows::Document::parse(&bytes);
     }
 }
 

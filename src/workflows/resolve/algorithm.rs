@@ -140,7 +140,7 @@ fn algorithm_ddo(asked: &Asked<'_>, did: Did) -> Result<(Vec<u8>, Option<i64>), 
 fn code(asked: &Asked<'_>, did: Did, file: AlgorithmFile) -> Result<Code, Stop> {
     let mut trusted = asked.asset.trusted_algorithms.iter();
     let pinned = trusted.find_map(|entry| entry.file.filter(|_| entry.did == Some(did)));
-    let expected = file.checksum.or(pinned.map(Checksum::Sha256)).ok_or_else(|| {
+    let expected = file.checksum.or_else(|| pinned.map(Checksum::Sha256)).ok_or_else(|| {
         Refusal::invalid(
             "The algorithm's file has no SHA-256 or Keccak-256 checksum in its DDO, and the publisher gives none.",
         )

@@ -119,7 +119,7 @@ fn logs(body: &mut Body<'_>, chain: &Chain, filter: &Value) -> io::Result<Result
         let from = place(chain, &filter["fromBlock"]).unwrap_or(0);
         (
             from,
-            place(chain, &filter["toBlock"]).unwrap_or(chain.head()),
+            place(chain, &filter["toBlock"]).unwrap_or_else(|| chain.head()),
         )
     };
     if to.saturating_sub(from) >= WIDEST {

@@ -223,10 +223,10 @@ impl Random {
     }
 
     fn asset(&mut self) -> B256 {
-        Random(1 << 60 | self.next() % ASSETS).word()
+        Self((1 << 60) | (self.next() % ASSETS)).word()
     }
 
     fn consumer(&mut self) -> Address {
-        Address::from_word(Random(1 << 61 | self.next() % CONSUMERS).word())
+        Address::from_word(Self((1 << 61) | (self.next() % CONSUMERS)).word())
     }
 }

@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
 use axum::routing::post;
-use futures::stream;
+use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use url::Url;
@@ -162,8 +162,13 @@ async fn serve(State(inner): State<Arc<Inner>>, asked: Bytes) -> Response<Body> 
     if matches!(reaction, Some(Reaction::Cut)) {
         let half = Bytes::from(body.into_bytes()).slice(..);
         let half = half.slice(..half.len() / 2);
-        let parts = [Ok(half), Err(std::io::Error::other("the rest is lost"))];
-        return Response::new(Body::from_stream(stream::iter(parts)));
+        let lost = async {
+            // The half is on its way before the connection breaks, or the asker would see no answer at all.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Err(std::io::Error::other("the rest is lost"))
+        };
+        let parts = stream::iter([Ok(half)]).chain(stream::once(lost));
+        return Response::new(Body::from_stream(parts));
     }
     Response::new(Body::from(body))
 }

@@ -106,3 +106,29 @@ async fn what_is_append_only_cannot_be_changed_even_by_its_writer() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_row_whose_parent_is_not_there_is_refused() {
+    let bench = Bench::new().await;
+    bench.queue(1).await;
+    for statement in [
+        "INSERT INTO ledger.job_state (job_id, deployment_id, phase, block_number, block_hash, log_id, block_canonical)
+         SELECT -1, deployment_id, phase, block_number, block_hash, log_id, true FROM ledger.job_state",
+        "UPDATE ledger.job_state SET log_id = -1",
+        "INSERT INTO ledger.transitions (deployment_id, job_id, number, phase, attempt, at, previous_hash, hash, worker)
+         SELECT deployment_id, -1, number, phase, attempt, at, previous_hash, hash, worker FROM ledger.transitions",
+        "INSERT INTO ledger.verdicts (job_id, number, admitted, verdict, rules, judged_number, judged_hash)
+         SELECT -1, 1, true, 'admitted', '[]', block_number, block_hash FROM ledger.job_state",
+        "INSERT INTO ledger.verdicts (job_id, number, admitted, verdict, rules, policy_sha256, judged_number, judged_hash)
+         SELECT job_id, 1, true, 'admitted', '[]', sha256('never used'), block_number, block_hash FROM ledger.job_state",
+        "INSERT INTO ledger.job_evidence (job_id, role, log_id) SELECT -1, 'lock', log_id FROM ledger.job_state",
+        "INSERT INTO ledger.job_evidence (job_id, role, log_id) SELECT job_id, 'lock', -1 FROM ledger.job_state",
+    ] {
+        let refused = sqlx::query(statement)
+            .execute(&bench.pool)
+            .await
+            .unwrap_err();
+        let code = refused.as_database_error().unwrap().code();
+        assert_eq!(code.as_deref(), Some("23503"), "{statement}: {refused}");
+    }
+}

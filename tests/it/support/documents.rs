@@ -155,7 +155,7 @@ impl Web {
                 tokio::spawn(async move {
                     // A client that goes away in the middle is what many of these tests are about.
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        let _ = answer(stream, &replies, &asked).await;
+                        _ = answer(stream, &replies, &asked).await;
                     }
                 });
             }
@@ -181,7 +181,7 @@ async fn answer(
         None => {
             stream
                 .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-                .await?
+                .await?;
         }
         Some(Reply::Bytes(bytes)) => {
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len());

@@ -54,7 +54,7 @@ impl Registry {
                 if let (Some(address), Some(tell)) =
                     (address, tell.take_if(|_| line.contains("listening on ")))
                 {
-                    let _ = tell.send(address.to_owned());
+                    _ = tell.send(address.to_owned());
                 }
             }
         });
@@ -138,8 +138,8 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         // Ended already, or now.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        _ = self.process.kill();
+        _ = self.process.wait();
     }
 }
 

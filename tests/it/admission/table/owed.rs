@@ -4,6 +4,7 @@ use alloy::primitives::U256;
 use tidewatch::keeper::purchase::transfer_did;
 
 use super::{Row, honest};
+use crate::admission::market::Deal;
 use crate::admission::place::{EVERYWHERE, UNDISTURBED};
 use crate::admission::step::Step::{Create, OneBlock, OneTransaction, Send};
 use crate::admission::step::Who::{Consumer, Provider, Stranger};
@@ -138,12 +139,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "the asset is registered again with other providers after the answer",
         places: EVERYWHERE,
         bend: honest,
-        steps: &[
-            CREATE,
-            PAY,
-            ANSWER,
-            Send(Provider, |deal, cast| deal.register(cast)),
-        ],
+        steps: &[CREATE, PAY, ANSWER, Send(Provider, Deal::register)],
         verdicts: &["admitted"],
     },
 ];
