@@ -39,6 +39,8 @@ impl Follower {
             .window(addresses, recorded, blocks, ahead, other.as_ref())
             .await?;
         let Some(batch) = Batch::window(blocks) else {
+            // Its chain has just changed, or it names a head that it does not have: another one may know better.
+            provider.shun();
             return Ok(Progress::Idle);
         };
         let (recorded, horizons) = (batch.to, self.horizons_after(known.clone(), &seen, &batch));

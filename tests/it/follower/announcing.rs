@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tidewatch::chain::{Provider, Providers};
@@ -30,60 +31,62 @@ enum Whim {
 
 #[tokio::test]
 async fn whatever_a_subscription_says_the_rows_are_the_chains() {
-    for whim in [Whim::Dies, Whim::Skips, Whim::Repeats, Whim::Invents] {
-        let bench = Bench::start().await;
-        let pool = Providers::from(Provider::new(&before(bench.node.url(), whim).await).unwrap());
-        let following = Following {
-            act_from_block: Some(0),
-            ..bench.following()
-        };
-        let ledger = bench.database.ledger.clone();
-        let follower = Follower::new(ledger, pool.clone(), following);
-        let (stop, wake) = (CancellationToken::new(), Wake::default());
-        let pace = Pace::every(Duration::from_millis(200));
-        let run = tokio::spawn(worker::run(follower, pace, wake.clone(), stop.clone()));
-        let (announcing, stopped) = (pool.clone(), stop.clone());
-        let listen =
-            tokio::spawn(async move { announcing.announce(|| wake.wake(), stopped).await });
-        eventually("blocks are announced", PATIENCE, async || {
-            bench.node.mine(1).await;
-            pool.announced()
+    let whims = [Whim::Dies, Whim::Skips, Whim::Repeats, Whim::Invents];
+    join_all(whims.map(the_rows_are_the_chains_under)).await;
+}
+
+async fn the_rows_are_the_chains_under(whim: Whim) {
+    let bench = Bench::start().await;
+    let pool = Providers::from(Provider::new(&before(bench.node.url(), whim).await).unwrap());
+    let following = Following {
+        act_from_block: Some(0),
+        ..bench.following()
+    };
+    let ledger = bench.database.ledger.clone();
+    let follower = Follower::new(ledger, pool.clone(), following);
+    let (stop, wake) = (CancellationToken::new(), Wake::default());
+    let pace = Pace::every(Duration::from_millis(200));
+    let run = tokio::spawn(worker::run(follower, pace, wake.clone(), stop.clone()));
+    let (announcing, stopped) = (pool.clone(), stop.clone());
+    let listen = tokio::spawn(async move { announcing.announce(|| wake.wake(), stopped).await });
+    eventually("blocks are announced", PATIENCE, async || {
+        bench.node.mine(1).await;
+        pool.announced()
+    })
+    .await;
+
+    let caught_up = async || {
+        let truth = bench.truth().await;
+        let what = format!("every row is recorded ({whim:?})");
+        eventually(&what, PATIENCE, async || {
+            (bench.rows(true).await == truth).then_some(())
         })
         .await;
-
-        let caught_up = async || {
-            let truth = bench.truth().await;
-            let what = format!("every row is recorded ({whim:?})");
-            eventually(&what, PATIENCE, async || {
-                (bench.rows(true).await == truth).then_some(())
-            })
-            .await;
-        };
-        bench.echo(0..6).await;
-        caught_up().await;
-        let kept = bench.rows(true).await.len();
-        // A rollback that nobody announces, another chain in its place, and a reorganisation that is announced.
-        let snapshot = bench.node.snapshot().await;
-        bench.echo(6..9).await;
-        caught_up().await;
-        bench.node.revert(snapshot).await;
-        bench.echo(20..25).await;
-        caught_up().await;
-        let moved = json!([2, [[bench.call(30), 0]]]);
-        bench.node.request("anvil_reorg", moved).await;
-        bench.node.mine(1).await;
-        caught_up().await;
-        // Nothing that was recorded before was called removed on the strength of an announcement.
-        let orphaned = bench.rows(false).await;
-        let last = bench.rows(true).await[kept - 1].number;
-        assert!(
-            orphaned.iter().all(|row| row.number > last),
-            "{whim:?}: {orphaned:?}"
-        );
-        stop.cancel();
-        run.await.unwrap().unwrap();
-        listen.await.unwrap();
-    }
+    };
+    bench.echo(0..6).await;
+    caught_up().await;
+    let kept = bench.rows(true).await.len();
+    // A rollback that nobody announces, another chain in its place, and a reorganisation that is announced.
+    let snapshot = bench.node.snapshot().await;
+    bench.echo(6..9).await;
+    caught_up().await;
+    bench.node.revert(snapshot).await;
+    bench.echo(20..25).await;
+    caught_up().await;
+    let moved = json!([2, [[bench.call(30), 0]]]);
+    bench.node.request("anvil_reorg", moved).await;
+    bench.node.mine(1).await;
+    caught_up().await;
+    // Nothing that was recorded before was called removed on the strength of an announcement.
+    let orphaned = bench.rows(false).await;
+    let last = bench.rows(true).await[kept - 1].number;
+    assert!(
+        orphaned.iter().all(|row| row.number > last),
+        "{whim:?}: {orphaned:?}"
+    );
+    stop.cancel();
+    run.await.unwrap().unwrap();
+    listen.await.unwrap();
 }
 
 /// Stands between a follower and a node's WebSocket; answers its URL.

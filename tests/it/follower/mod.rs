@@ -5,6 +5,7 @@ mod announcing;
 mod choosing;
 mod counting;
 mod database_away;
+mod gate;
 pub(crate) mod liar;
 mod limits;
 mod many;

@@ -59,7 +59,7 @@ impl Block {
         let mut header = Header {
             parent_hash: parent.map_or(B256::ZERO, |parent| parent.at.hash),
             number,
-            timestamp: 1_600_000_000 + 12 * number,
+            timestamp: made_at(number),
             state_root: salt,
             receipts_root: calculate_receipt_root(&receipts),
             logs_bloom: receipts
@@ -184,6 +184,11 @@ impl Placed {
             "removed": false,
         })
     }
+}
+
+/// When the block of a height is made, in seconds since 1970.
+pub(super) const fn made_at(number: u64) -> u64 {
+    1_600_000_000 + 12 * number
 }
 
 fn receipts(transactions: &[Arc<Transaction>]) -> Vec<AnyReceiptEnvelope<Log>> {

@@ -9,6 +9,8 @@ pub(super) struct Character {
     pub(super) receipts: bool,
     /// Whether it knows the tags `finalized` and `safe`.
     pub(super) tags: bool,
+    /// Whether its logs say when their block was made.
+    pub(super) times: bool,
     /// Most blocks of a range, if it has such a limit.
     pub(super) blocks: Option<u64>,
     /// Whether that limit counts both ends of the range.
@@ -25,6 +27,8 @@ pub(super) struct Character {
     pub(super) blooms: Blooms,
     /// While it lies it has forgotten the logs of blocks below.
     pub(super) logs_from: u64,
+    /// While it lies there never was a transaction in some blocks: their headers and their receipts say so.
+    pub(super) denies: bool,
     /// While it lies its head trails by so many blocks.
     pub(super) lag: u64,
     refusal: usize,
@@ -88,6 +92,8 @@ impl Character {
             },
             lag: dice.one_of(&[0, 0, 0, 1, 2, 5]),
             refusal: dice.place(REFUSALS.len()),
+            times: dice.percent(50),
+            denies: has_others && dice.percent(30),
         }
     }
 

@@ -1,13 +1,16 @@
 //! What a node answers that says what it knows, within the limits that it has.
 
+use std::sync::Arc;
+
 use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::sol_types::SolEvent;
 use serde_json::{Value, json};
 use tidewatch::keeper::abi::{AgreementStoreManager, ConditionStoreManager, DIDRegistry};
 
-use super::block::{Block, Placed};
+use super::block::{Block, Placed, made_at};
 use super::character::{Beyond, Character};
-use super::world::{Stand, World};
+use super::stand::Stand;
+use super::world::World;
 
 /// An answer: a result, or an error of JSON-RPC.
 pub(super) type Answer = Result<Value, Refusal>;
@@ -47,7 +50,7 @@ impl Honest<'_> {
             }
             "eth_getLogs" => self.logs(&params[0]),
             "eth_getBlockReceipts" if self.character.receipts => {
-                let block = self.by_hash(&params[0]);
+                let block = self.by_hash_or_height(&params[0]);
                 Ok(block.map_or(Value::Null, |block| block.shown_receipts().into()))
             }
             "eth_getCode" => Ok(json!("0x00")),
@@ -84,13 +87,28 @@ impl Honest<'_> {
         (block.at.hash == hash).then_some(block)
     }
 
+    /// A block is named by 32 bytes or by a quantity, which has fewer digits.
+    fn by_hash_or_height(&self, named: &Value) -> Option<&Block> {
+        if named.as_str().is_some_and(|text| text.len() == 66) {
+            return self.by_hash(named);
+        }
+        self.stand.at(number(named)).map(Arc::as_ref)
+    }
+
     fn logs(&self, filter: &Value) -> Answer {
         let wanted: Vec<Address> = serde_json::from_value(filter["address"].clone())
             .or_else(|_| serde_json::from_value(filter["address"].clone()).map(|one| vec![one]))
             .unwrap();
+        let show = |log: &Placed| {
+            let mut shown = log.shown();
+            if self.character.times {
+                shown["blockTimestamp"] = json!(format!("{:#x}", made_at(log.number)));
+            }
+            shown
+        };
         let shown = |logs: Vec<Placed>| {
             let wanted = logs.iter().filter(|log| wanted.contains(&log.address));
-            wanted.map(Placed::shown).collect::<Vec<_>>()
+            wanted.map(show).collect::<Vec<_>>()
         };
         if !filter["blockHash"].is_null() {
             let block = self.by_hash(&filter["blockHash"]);

@@ -1,8 +1,9 @@
-//! How answers are bent on their way: what fails openly, and what looks like success.
+//! How answers are bent: what looks like success.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
+use alloy::consensus::constants::EMPTY_ROOT_HASH;
 use alloy::primitives::{B256, Bloom};
 use serde_json::{Value, json};
 
@@ -10,48 +11,8 @@ use super::block::Era;
 use super::character::{Blooms, Character};
 use super::dice::Dice;
 use super::honest::{Answer, Refusal, number};
-use super::world::{Stand, World};
-
-/// How a whole HTTP answer is delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Delivery {
-    /// As it is.
-    Whole,
-    /// With a status that is not success, perhaps with Retry-After, and a page of HTML.
-    Status(u16, Option<&'static str>),
-    /// With success and a page of HTML.
-    Html,
-    /// With success and any bytes, or none.
-    Garbage(Vec<u8>),
-    /// The connection ends in the middle.
-    Cut,
-    /// After the asker's patience has ended.
-    Late,
-    /// Without one of the answers of a batch.
-    Short,
-    /// With the answers of a batch in another order, as is allowed.
-    Shuffled,
-}
-
-impl Delivery {
-    /// Some way to fail.
-    pub(super) fn thrown(dice: &mut Dice) -> Self {
-        match dice.place(16) {
-            0 => Self::Status(429, None),
-            1 => Self::Status(429, Some("0")),
-            2 => Self::Status(500, None),
-            3 => Self::Status(502, None),
-            4 => Self::Status(503, None),
-            5 => Self::Status(413, None),
-            6 => Self::Html,
-            7 => Self::Garbage(dice.bytes(200)),
-            8 | 9 => Self::Cut,
-            10 => Self::Late,
-            11 | 12 => Self::Short,
-            _ => Self::Shuffled,
-        }
-    }
-}
+use super::stand::Stand;
+use super::world::World;
 
 /// Who lies, when, to what.
 pub(super) struct Liar<'a> {
@@ -114,6 +75,13 @@ impl Liar<'_> {
                 if let Some(bloom) = self.bloom(&answer) {
                     answer["logsBloom"] = json!(bloom);
                 }
+                if self.denies(&answer["hash"]) {
+                    answer["receiptsRoot"] = json!(EMPTY_ROOT_HASH);
+                    answer["logsBloom"] = json!(Bloom::ZERO);
+                }
+            }
+            "eth_getBlockReceipts" if self.denies(&answer[0]["blockHash"]) => {
+                answer = json!([]);
             }
             _ => {}
         }
@@ -144,7 +112,17 @@ impl Liar<'_> {
         if all == 1 {
             return is_chosen && self.forgotten.lock().unwrap().insert(block);
         }
-        is_own && (is_chosen || number < self.character.logs_from)
+        is_own && (is_chosen || number < self.character.logs_from || self.character.denies)
+    }
+
+    /// Whether it denies that the block of a hash holds anything: of those that nobody else leaves out.
+    fn denies(&self, hash: &Value) -> bool {
+        let Ok(block) = serde_json::from_value::<B256>(hash.clone()) else {
+            return false;
+        };
+        let (own, all) = self.place;
+        let mut dice = Dice::of(self.seed, format!("who leaves out {block}"));
+        self.character.denies && dice.place(all) == own
     }
 
     fn bloom(&self, block: &Value) -> Option<Bloom> {

@@ -7,9 +7,10 @@
 //! `TIDEWATCH_SIMULATION_SEED=7` plays one world alone, `=100..200` those. The chain, the characters and what happens in which
 //! order come from the seed; when bytes arrive does not, so a failure may need a few plays to come again.
 //!
-//! Layout: `world.rs`, `block.rs`, `contents.rs`: the truth. `node.rs`: a provider; `honest.rs`: what it knows; `character.rs`: what
-//! it can do; `lies.rs`: what becomes of its answers. `replica.rs`, `play.rs`: who follows, and what happens to them. `recorded.rs`,
-//! `checks.rs`: the ledger, and what must hold. `dice.rs`, `haste.rs`: chance and time.
+//! Layout: `world.rs`, `stand.rs`, `block.rs`, `contents.rs`: the truth. `node.rs`: a provider; `honest.rs`: what it knows;
+//! `character.rs`: what it can do; `lies.rs`, `delivery.rs`: what becomes of its answers. `replica.rs`, `play.rs`: who follows, and
+//! what happens to them. `recorded.rs`, `checks.rs`: the ledger, and what must hold. `dice.rs`, `haste.rs`: chance and time.
+//! `answers.rs`, `change.rs`: answers of any bytes.
 //!
 //! What is a failure, at every step:
 //! - a row that is no log of a block that was made, or a field of it that differs; two canonical logs at one place;
@@ -35,16 +36,19 @@
 //! 5. a second follower's cursor is not compared (no compare-and-set);
 //! 6. a first reading of history counts as verified;
 //! 7. a bloom filter is believed that was never shown to be true;
-//! 8. receipts are believed that do not add up to the root;
+//! 8. receipts are believed that do not add up to the root, or to the root in a header that does not add up to its hash;
 //! 9. an answer that contradicts itself is taken (logs of other blocks, addresses or heights, one log twice);
 //! 10. the horizon for acting follows the provider's head instead of the recorded tip;
 //! 11. the irreversible block follows a provider down;
 //! 12. a refusal is asked again and again within a tick.
 
+mod answers;
 mod block;
+mod change;
 mod character;
 mod checks;
 mod contents;
+mod delivery;
 mod dice;
 mod haste;
 mod honest;
@@ -53,6 +57,7 @@ mod node;
 mod play;
 mod recorded;
 mod replica;
+mod stand;
 mod world;
 
 use std::sync::Mutex;

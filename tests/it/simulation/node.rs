@@ -18,10 +18,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::character::Character;
+use super::delivery::Delivery;
 use super::dice::Dice;
 use super::honest::{Answer, Honest, Refusal};
-use super::lies::{Delivery, Liar};
-use super::world::{Stand, World};
+use super::lies::Liar;
+use super::stand::Stand;
+use super::world::World;
 
 /// A provider of the world's chain, over HTTP on an address of its own.
 pub(super) struct Node {
@@ -95,6 +97,11 @@ impl Node {
         *self.inner.trouble.lock().unwrap() = None;
     }
 
+    /// Whether it serves receipts of a block.
+    pub(super) fn has_receipts(&self) -> bool {
+        self.inner.character.receipts
+    }
+
     /// HTTP requests that it was asked so far.
     pub(super) fn requests(&self) -> u64 {
         self.inner.requests.load(Ordering::Relaxed)
@@ -114,12 +121,15 @@ async fn serve(State(node): State<Arc<Inner>>, body: Bytes) -> Response {
 }
 
 impl Inner {
-    /// What is answered to the request that came as number `turn`. The world does not move meanwhile.
+    /// What is answered to the request that came as number `turn`. Within one request the world stands still.
     fn answer(&self, turn: u64, body: &[u8]) -> (Delivery, Value) {
         let mut dice = Dice::of(self.seed, format!("request {turn} to {}", self.place.0));
         let asked: Value = serde_json::from_slice(body).expect("a follower sends JSON");
         let trouble = *self.trouble.lock().unwrap();
-        let world = self.world.lock().unwrap();
+        let mut world = self.world.lock().unwrap();
+        if trouble.is_some() && dice.percent(world.restless) {
+            world.live();
+        }
         let mut delivery = Delivery::Whole;
         if trouble.is_some_and(|trouble| dice.percent(trouble.delivery)) {
             delivery = Delivery::thrown(&mut dice);
@@ -195,7 +205,7 @@ impl Inner {
     }
 }
 
-fn envelope(id: &Value, answer: Answer) -> Value {
+pub(super) fn envelope(id: &Value, answer: Answer) -> Value {
     match answer {
         Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
         Err(Refusal { code, message }) => {

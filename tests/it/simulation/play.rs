@@ -1,11 +1,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
 use sqlx::postgres::PgPool;
 use tidewatch::chain::Provider;
 use tidewatch::fault::Fault;
-use tidewatch::follower::{ActAt, Error, Following, IrreversibleAt};
+use tidewatch::follower::Error;
 use tidewatch::ids::DeploymentId;
 use tidewatch::worker::{Chain as Sentence, Progress};
 use tokio::time::Instant;
@@ -14,7 +13,7 @@ use super::checks::Checks;
 use super::dice::Dice;
 use super::node::{Node, Trouble};
 use super::recorded::Recorded;
-use super::replica::{Door, Duty, Replica, Scene};
+use super::replica::{Door, Duty, Replica, Scene, asks_at_most, following};
 use super::world::World;
 use crate::support::database::Database;
 use crate::support::dies_after;
@@ -25,15 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(7_200);
 /// How long an answer is waited for, and how late one is that comes too late, by the same clock.
 const PATIENT: Duration = Duration::from_secs(15);
 const LATE: Duration = Duration::from_secs(20);
-
-/// Most HTTP requests of one tick, whatever is answered to them: a follower reads on in several ranges at once, and a verifier settles
-/// up to 64 blocks by what each of three providers says of them.
-const fn most_requests(duty: Duty) -> u64 {
-    match duty {
-        Duty::Follow => 150,
-        Duty::Verify => 64 * 3 * 4,
-    }
-}
 
 /// One world with its providers, and the replicas that follow it.
 pub(super) struct Play {
@@ -80,6 +70,7 @@ impl Play {
         for node in &nodes {
             eprintln!("world {seed}: {node:?}");
         }
+        let checks = Checks::of(&world.lock().unwrap(), &nodes);
         let database = Database::create().await;
         let door = Door::to(&database.url).await;
         Self {
@@ -91,7 +82,7 @@ impl Play {
             door,
             _database: database,
             deployment: None,
-            checks: Checks::default(),
+            checks,
             dice,
         }
     }
@@ -172,14 +163,11 @@ impl Play {
 
     /// A tick of one replica, which dies at the given poll of its future.
     async fn tick(&mut self, place: usize, duty: Duty, polls: usize) -> Option<Progress> {
-        let before = self.requests();
-        let replica = self.replica(place).await;
-        let progress = dies_after(polls, replica.tick(duty)).await;
-        let asked = self.requests() - before;
-        assert!(
-            asked <= most_requests(duty),
-            "{asked} requests in one tick to {duty:?}"
-        );
+        self.replica(place).await;
+        let nodes = &self.nodes;
+        let replica = self.replicas[place].as_mut().unwrap();
+        let tick = asks_at_most(duty.most_requests(), nodes, replica.tick(duty));
+        let progress = dies_after(polls, tick).await;
         self.heard(place, progress)
     }
 
@@ -205,12 +193,13 @@ impl Play {
 
     /// Every session of the database ends while a replica works.
     async fn tick_while_sessions_end(&mut self, place: usize, duty: Duty) {
-        let pool = self.pool.clone();
         let wait = self.dice.between(0..=15);
-        let replica = self.replica(place).await;
+        self.replica(place).await;
+        let door = &self.door;
+        let replica = self.replicas[place].as_mut().unwrap();
         let ends = async {
             tokio::time::sleep(Duration::from_millis(50 * wait)).await;
-            end_sessions(&pool).await;
+            door.end_sessions().await;
         };
         let (progress, ()) = tokio::join!(replica.tick(duty), ends);
         self.heard(place, Some(progress));
@@ -248,41 +237,7 @@ impl Play {
         self.replicas[place].as_mut().unwrap()
     }
 
-    fn requests(&self) -> u64 {
-        self.nodes.iter().map(Node::requests).sum()
-    }
-
     async fn read(&self) -> Option<Recorded> {
         Some(Recorded::read(&self.pool, self.deployment?).await)
     }
-}
-
-fn following(world: &World, dice: &mut Dice) -> Following {
-    let deployment = &world.deployment;
-    let act_at = dice.one_of(&[
-        ActAt::Finalized,
-        ActAt::Safe,
-        ActAt::Latest,
-        ActAt::Depth(1),
-        ActAt::Depth(3),
-    ]);
-    Following {
-        chain_id: deployment.chain_id,
-        contracts_hash: deployment.contracts_hash(),
-        contracts_json: json!({}),
-        addresses: deployment.addresses(),
-        start_block: deployment.start_block,
-        act_at,
-        irreversible_at: world.depth.map(IrreversibleAt::Depth),
-        act_from_block: None,
-        filter_version: 1,
-    }
-}
-
-/// Ends every session of the database but the one that says so.
-async fn end_sessions(pool: &PgPool) {
-    let statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                     WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    // The session that says so may be one that was just ended.
-    _ = sqlx::raw_sql(statement).execute(pool).await;
 }

@@ -27,7 +27,10 @@ pub(super) struct Recorded {
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) number: u64,
-    pub(super) parent: B256,
+    /// `None` where the logs told all that was needed of the block.
+    pub(super) parent: Option<B256>,
+    /// In seconds since 1970.
+    pub(super) made_at: u64,
     pub(super) canonical: bool,
     pub(super) proof: String,
 }
@@ -70,7 +73,7 @@ impl Recorded {
             Vec<Vec<u8>>,
             Vec<u8>,
         );
-        type Block = (Vec<u8>, i64, Vec<u8>, bool, String);
+        type Block = (Vec<u8>, i64, Option<Vec<u8>>, i64, bool, String);
         let mut transaction = pool.begin().await.unwrap();
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .execute(&mut *transaction)
@@ -90,7 +93,8 @@ impl Recorded {
         .await
         .unwrap();
         let blocks: Vec<Block> = sqlx::query_as(
-            "SELECT hash, number, parent_hash, canonical, proof FROM ledger.blocks WHERE deployment_id = $1",
+            "SELECT hash, number, parent_hash, extract(epoch FROM made_at)::bigint, canonical, proof
+             FROM ledger.blocks WHERE deployment_id = $1",
         )
         .bind(deployment.0)
         .fetch_all(&mut *transaction)
@@ -119,15 +123,16 @@ impl Recorded {
                 recorded.orphaned.push(log);
             }
         }
-        for (hash, number, parent, canonical, proof) in blocks {
+        for (hash, number, parent, made_at, canonical, proof) in blocks {
             let (hash, number) = (B256::from_slice(&hash), unsigned(number));
-            let parent = B256::from_slice(&parent);
+            let parent = parent.map(|parent| B256::from_slice(&parent));
             if canonical {
                 recorded.heights.insert(number, hash);
             }
             let row = Row {
                 number,
                 parent,
+                made_at: unsigned(made_at),
                 canonical,
                 proof,
             };

@@ -1,14 +1,21 @@
+use std::future::poll_fn;
+use std::pin::pin;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 use tidewatch::chain::{Provider, Providers};
-use tidewatch::follower::{Error, Follower, Following, Verifier};
+use tidewatch::follower::{ActAt, Error, Follower, Following, IrreversibleAt, Verifier};
 use tidewatch::ids::DeploymentId;
 use tidewatch::keeper::Deployment;
 use tidewatch::ledger::Ledger;
 use tidewatch::worker::{Progress, Worker};
+
+use super::dice::Dice;
+use super::node::Node;
+use super::world::World;
 
 /// What one process has of its own: its workers and its sessions with the database. Both end with it.
 pub(super) struct Replica {
@@ -33,6 +40,17 @@ pub(super) struct Scene {
 pub(super) enum Duty {
     Follow,
     Verify,
+}
+
+impl Duty {
+    /// Most HTTP requests of one tick, whatever is answered to them: a follower reads on in several ranges at once, and a verifier
+    /// settles up to 64 blocks by what each of three providers says of them.
+    pub(super) const fn most_requests(self) -> u64 {
+        match self {
+            Self::Follow => 150,
+            Self::Verify => 64 * 3 * 4,
+        }
+    }
 }
 
 impl Replica {
@@ -72,6 +90,45 @@ impl Replica {
     }
 }
 
+/// The rules by which a world is followed.
+pub(super) fn following(world: &World, dice: &mut Dice) -> Following {
+    let deployment = &world.deployment;
+    let act_at = dice.one_of(&[
+        ActAt::Finalized,
+        ActAt::Safe,
+        ActAt::Latest,
+        ActAt::Depth(1),
+        ActAt::Depth(3),
+    ]);
+    Following {
+        chain_id: deployment.chain_id,
+        contracts_hash: deployment.contracts_hash(),
+        contracts_json: json!({}),
+        addresses: deployment.addresses(),
+        start_block: deployment.start_block,
+        act_at,
+        irreversible_at: world.depth.map(IrreversibleAt::Depth),
+        act_from_block: None,
+        filter_version: 1,
+    }
+}
+
+/// Looks at what was asked of the nodes each time that the future is polled: one that asks without end fails rather than hangs.
+pub(super) async fn asks_at_most<F: Future>(most: u64, nodes: &[Node], future: F) -> F::Output {
+    let requests = || nodes.iter().map(Node::requests).sum::<u64>();
+    let (before, mut future) = (requests(), pin!(future));
+    poll_fn(|context| {
+        let polled = future.as_mut().poll(context);
+        let asked = requests() - before;
+        assert!(
+            asked <= most,
+            "{asked} requests in one tick, at most {most} are right"
+        );
+        polled
+    })
+    .await
+}
+
 /// The way to the database: its server's socket, where no password is asked. To prove one takes longer than a step of a follower.
 pub(super) struct Door(PgConnectOptions);
 
@@ -96,5 +153,17 @@ impl Door {
             .connect_with(self.0.clone())
             .await
             .unwrap()
+    }
+
+    /// Ends every session of the database but the one that says so.
+    pub(super) async fn end_sessions(&self) {
+        let statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let mut session = self.0.connect().await.unwrap();
+        sqlx::raw_sql(statement)
+            .execute(&mut session)
+            .await
+            .unwrap();
+        session.close().await.unwrap();
     }
 }

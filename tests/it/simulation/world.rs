@@ -8,6 +8,7 @@ use tidewatch::keeper::{Contract, Deployment};
 use super::block::{Block, Era};
 use super::contents::Transaction;
 use super::dice::Dice;
+use super::stand::Stand;
 
 /// The truth: every block that was ever made, and every chain that the network ever agreed on.
 #[derive(Debug)]
@@ -18,48 +19,12 @@ pub(super) struct World {
     pub(super) depth: Option<u64>,
     /// Blocks up to this height never change.
     pub(super) final_number: u64,
+    /// How often, in percent of requests, it does not stand still while somebody asks.
+    pub(super) restless: u32,
     stands: Vec<Stand>,
     blocks: HashMap<B256, Arc<Block>>,
     highest: u64,
     dice: Dice,
-}
-
-/// A chain that the network agreed on for a while, and how far it was sure of it.
-#[derive(Clone, Debug)]
-pub(super) struct Stand {
-    /// From block 0 on.
-    pub(super) blocks: Arc<Vec<Arc<Block>>>,
-    /// What the tag `safe` named.
-    pub(super) safe: u64,
-    /// What the tag `finalized` named.
-    pub(super) finalized: u64,
-}
-
-impl Stand {
-    /// The newest block.
-    pub(super) fn head(&self) -> &Arc<Block> {
-        self.blocks.last().unwrap()
-    }
-
-    /// The block at a height.
-    pub(super) fn at(&self, number: u64) -> Option<&Arc<Block>> {
-        self.blocks.get(usize::try_from(number).unwrap())
-    }
-
-    /// The same chain as somebody sees it who is so many blocks behind.
-    pub(super) fn behind_by(&self, lag: u64) -> Self {
-        let head = self.head().at.number.saturating_sub(lag);
-        let shown = usize::try_from(head + 1).unwrap();
-        Self {
-            blocks: Arc::new(self.blocks[..shown].to_vec()),
-            safe: self.safe.min(head),
-            finalized: self.finalized.min(head),
-        }
-    }
-
-    fn holds(&self, block: BlockRef) -> bool {
-        self.at(block.number).is_some_and(|its| its.at == block)
-    }
 }
 
 impl World {
@@ -69,6 +34,7 @@ impl World {
         let era = dice.one_of(&[Era::Early, Era::Present, Era::Present, Era::Authority]);
         let depth = dice.percent(40).then(|| dice.between(4..=20));
         let deployment = deployment(&mut dice, seed);
+        let restless = Dice::of(seed, "restless").one_of(&[0, 0, 3]);
         let genesis = Arc::new(Block::after(None, era, Vec::new(), dice.hash(), &[]));
         let stand = Stand {
             blocks: Arc::new(vec![Arc::clone(&genesis)]),
@@ -80,6 +46,7 @@ impl World {
             era,
             depth,
             final_number: 0,
+            restless,
             stands: vec![stand],
             blocks: HashMap::new(),
             highest: 0,
