@@ -113,6 +113,7 @@ impl Follower {
         Ok(Progress::More)
     }
 
+    /// Halts, if the provider says once more that it has another block there: one damaged answer is no reason to stop everything.
     pub(super) async fn halt(
         &mut self,
         provider: &Provider,
@@ -121,6 +122,13 @@ impl Follower {
         by: BlockRef,
     ) -> Result<Progress, Error> {
         let opened = self.compared_with(provider).await?;
+        let again = provider.header_at(by.number).await?;
+        if again.is_none_or(|header| header.at != by) {
+            return Err(Error::Torn {
+                provider: provider.name().to_owned(),
+                number: by.number,
+            });
+        }
         let reason = format!(
             "block {replaced}, which may never go away, was replaced by {:#x} on provider {}",
             by.hash,

@@ -117,27 +117,34 @@ impl Play {
                 }
             }
             let seen = self.read().await.expect("the deployment is known");
-            let world = self.world.lock().unwrap();
-            if resting && seen.is_complete(&world) {
-                self.checks
-                    .at_a_step(&world, self.scene.following.act_at, &seen);
-                let first = self.scene.following.start_block.max(1);
-                return self.checks.when_settled(&world, first, &seen);
+            if resting && self.is_complete(&seen) {
+                return;
             }
             assert!(
                 Instant::now() < deadline,
-                "it does not come to rest at {}: recorded up to {}, verified up to {} ({:?}); {:?}",
-                world.now().head().at,
+                "it does not come to rest: recorded up to {}, verified up to {} ({:?}); {:?}",
                 seen.cursor.recorded_number,
                 seen.cursor.verified_number,
                 seen.cursor.unverified,
                 self.checks.last_error
             );
-            drop(world);
             if resting {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
+    }
+
+    /// Whether the ledger has come as far as it can; it is compared with the truth then.
+    fn is_complete(&mut self, seen: &Recorded) -> bool {
+        let world = self.world.lock().unwrap();
+        let is_complete = seen.is_complete(&world);
+        if is_complete {
+            let following = &self.scene.following;
+            self.checks.at_a_step(&world, following.act_at, seen);
+            let first = following.start_block.max(1);
+            self.checks.when_settled(&world, first, seen);
+        }
+        is_complete
     }
 
     /// One of the replicas does something, or several at once, or one dies doing it.
