@@ -63,5 +63,6 @@ pub use logs::RangeRead;
 pub use look::{Look, LookAt, Tag};
 pub use provider::{Provider, ProviderStatus};
 pub use providers::{ChainIdentity, Providers};
+pub use receipts::ByReceipts;
 pub use refusal::Refusal;
 pub use window::{Ahead, Proven, WindowBlock};

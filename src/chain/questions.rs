@@ -13,6 +13,9 @@ use super::rpc::{Answers, Call, quantity};
 use super::seal::SealedHeader;
 use super::wire::WireHeader;
 
+/// Headers that are asked for in one batch: hosted providers cap batches at a hundred or more.
+const HEADERS: usize = 50;
+
 impl Provider {
     /// EIP-155 chain id.
     ///
@@ -91,6 +94,42 @@ impl Provider {
             self.at_height(*number, header)
         });
         read.collect()
+    }
+
+    /// Which of the blocks `from` to `to` may hold logs of these addresses: all but those whose filter excludes them, in a header that
+    /// adds up to the block's hash. The blocks must follow each other.
+    ///
+    /// # Errors
+    /// [`Error`], transient; [`Error::Missing`] if one is not there.
+    pub async fn may_hold(
+        &self,
+        addresses: &[Address],
+        (from, to): (u64, u64),
+    ) -> Result<Vec<u64>, Error> {
+        let numbers: Vec<u64> = (from..=to).collect();
+        let (mut suspects, mut before) = (Vec::new(), None);
+        for some in numbers.chunks(HEADERS) {
+            let calls: Vec<_> = some
+                .iter()
+                .map(|number| Call::block(&quantity(*number)))
+                .collect();
+            let answers = self.ask(&calls).await?;
+            for (place, number) in some.iter().enumerate() {
+                let sealed = self.sealed_header(&answers, place)?;
+                let sealed = sealed.ok_or_else(|| self.missing(number))?;
+                let at = sealed.header.at;
+                if at.number != *number || before.is_some_and(|hash| hash != sealed.header.parent) {
+                    let problem =
+                        format!("block {at}, which does not follow the one before {number}");
+                    return Err(self.malformed("eth_getBlockByNumber", problem));
+                }
+                if !sealed.is_sealed || !sealed.header.excludes(addresses) {
+                    suspects.push(*number);
+                }
+                before = Some(at.hash);
+            }
+        }
+        Ok(suspects)
     }
 
     /// The blocks of many hashes, in one batch and in the order of `hashes`.

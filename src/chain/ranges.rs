@@ -89,10 +89,12 @@ impl Provider {
         };
         let (before, last) = (header()?, header()?);
         let logs = match self.logs_by_address(addresses, &last).await {
-            Err(error) if error.asks_for_less() => self
-                .logs_by_receipts(addresses, &last)
-                .await?
-                .ok_or(error)?,
+            Err(error) if error.asks_for_less() => {
+                self.logs_by_receipts(addresses, last.at)
+                    .await?
+                    .ok_or(error)?
+                    .logs
+            }
             logs => logs?,
         };
         let block = LogBlock {

@@ -11,6 +11,7 @@ use super::error::Error;
 use super::provider::Provider;
 use super::rpc::{Call, quantity};
 use super::wire::{WireLog, WireReceipt};
+use crate::ids::BlockRef;
 
 pub(super) const METHOD: &str = "eth_getBlockReceipts";
 
@@ -72,6 +73,16 @@ impl Receipts {
     }
 }
 
+/// The logs of a block out of all its receipts, which add up to the root in the header.
+#[derive(Clone, Debug)]
+pub struct ByReceipts {
+    /// The logs of the addresses that were asked for.
+    pub logs: Vec<RawLog>,
+    /// Whether the header adds up to the block's hash. Only then are they proven, whoever gave them: else the root is the
+    /// provider's word as much as the receipts are.
+    pub is_sealed: bool,
+}
+
 impl Provider {
     /// Reads the logs of a block out of all its receipts. `Ok(None)` when the provider does not serve them, or when they do not
     /// add up to the header's root: then they prove nothing.
@@ -81,18 +92,25 @@ impl Provider {
     pub async fn logs_by_receipts(
         &self,
         addresses: &[Address],
-        header: &Header,
-    ) -> Result<Option<Vec<RawLog>>, Error> {
-        let answers = self.ask_one(Receipts::call(header.at.hash)).await?;
+        block: BlockRef,
+    ) -> Result<Option<ByReceipts>, Error> {
+        let calls = [Receipts::call(block.hash), Call::block_of(block.hash)];
+        let answers = self.ask(&calls).await?;
+        let sealed = self.sealed_header(&answers, 1)?;
+        let sealed = sealed.filter(|sealed| sealed.header.at == block);
+        let sealed = sealed.ok_or_else(|| self.missing(&block))?;
         let receipts = match answers.get(0) {
             Ok(Some(receipts)) => receipts,
-            Ok(None) => return Err(self.missing(&header.at)),
+            Ok(None) => return Err(self.missing(&block)),
             Err(error) if error.is_unknown_method() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let receipts = Receipts::read(receipts, header, addresses)
+        let receipts = Receipts::read(receipts, &sealed.header, addresses)
             .map_err(|problem| self.malformed(METHOD, problem))?;
-        Ok(receipts.is_complete.then_some(receipts.logs))
+        Ok(receipts.is_complete.then(|| ByReceipts {
+            is_sealed: sealed.is_sealed || sealed.is_sealed_with(receipts.bloom),
+            logs: receipts.logs,
+        }))
     }
 }
 

@@ -239,7 +239,7 @@ impl Verifier {
         let found = (FoundBy::Counters, Some(doubted));
         if to - from < SEARCHED {
             let recorded = self.recorded((from, to)).await?;
-            let wrong = self.find_wrong(from..=to, &recorded, None).await?;
+            let wrong = self.find_wrong(from..=to, &recorded, None).await?.wrong;
             if wrong.is_empty() {
                 return Ok(Progress::Idle);
             }

@@ -115,8 +115,8 @@ impl Follower {
         Ok(Progress::More)
     }
 
-    /// Halts, since a block that may never go away is another one on a provider; unless a provider of another operator still has it:
-    /// then that is a disagreement, and one provider alone does not stop everything.
+    /// Halts, if the provider says once more that it has another block there: one damaged answer is no reason to stop everything. When
+    /// a provider of another operator still has the block that may never go away, that is a disagreement, and nothing stops either.
     pub(super) async fn halt(
         &mut self,
         provider: &Provider,
@@ -125,6 +125,13 @@ impl Follower {
         by: BlockRef,
     ) -> Result<Progress, Error> {
         let opened = self.compared_with(provider).await?;
+        let again = provider.header_at(by.number).await?;
+        if again.is_none_or(|header| header.at != by) {
+            return Err(Error::Torn {
+                provider: provider.name().to_owned(),
+                number: by.number,
+            });
+        }
         if let Some(other) = self.still_has(provider, replaced).await {
             let (name, mut connection) = (provider.name(), self.ledger.acquire().await?);
             let is_new =

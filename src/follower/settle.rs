@@ -23,9 +23,10 @@ pub(super) struct Settled {
     pub(super) provider: String,
 }
 
-/// Finds out what a block holds. Its receipts' root decides; where no provider can prove it so, two readings that agree do, by
-/// different operators where there are several. A single operator leaves out rather than makes up, so its two readings count only if
-/// they hold every recorded row.
+/// Finds out what a block of history holds. Its receipts decide where they add up to the root in the header, and the header to the
+/// block's hash: one that names another root would prove anything. Where no provider can prove it so, two readings that
+/// agree do, by different operators where there are several. A single operator leaves out rather than makes up, so its two
+/// readings count only if they hold every recorded row.
 pub(super) async fn settle(
     providers: &[Provider],
     addresses: &[Address],
@@ -93,11 +94,22 @@ async fn look(provider: &Provider, addresses: &[Address], number: u64) -> Result
     let Some(header) = provider.header_at(number).await? else {
         return Ok(Look::Nothing);
     };
-    if let Some(logs) = provider.logs_by_receipts(addresses, &header).await? {
-        return Ok(Look::Proven(header, logs));
+    match provider.logs_by_receipts(addresses, header.at).await? {
+        Some(read) if read.is_sealed => return Ok(Look::Proven(header, read.logs)),
+        Some(read) => return Ok(Look::Read(header, read.logs)),
+        None => {}
     }
     let logs = provider.logs_of_block(addresses, &header).await?;
     Ok(Look::Read(header, logs))
+}
+
+/// What came of settling some blocks.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// Those whose rows are wrong.
+    pub(super) wrong: Vec<Wrong>,
+    /// How the weakest of all was proven, right or wrong.
+    pub(super) proof: Proof,
 }
 
 /// A block whose rows are wrong.

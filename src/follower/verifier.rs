@@ -14,7 +14,7 @@ use super::compare;
 use super::error::Error;
 use super::following::Following;
 use super::rereading::LATER;
-use super::settle::{self, Wrong};
+use super::settle::{self, Found, Wrong};
 use crate::chain::{Provider, RawLog};
 use crate::ids::{BlockRef, DeploymentId};
 use crate::keeper;
@@ -35,8 +35,8 @@ const FULL: usize = 5_000;
 const SHORT: u64 = 16;
 /// Differing blocks that are settled in one step.
 const SETTLED_AT_ONCE: usize = 64;
-/// Blocks of doubted history that are proven in one step.
-const PROVEN_AT_ONCE: u64 = 100;
+/// Blocks of doubted history that are proven in one step: where no filter can be believed, each is settled.
+const PROVEN_AT_ONCE: u64 = 64;
 /// How often the ledger's list of providers is brought up to date.
 const ROUND: Duration = Duration::from_secs(15);
 
@@ -227,7 +227,8 @@ impl Verifier {
         let numbers = differing.into_iter().take(SETTLED_AT_ONCE);
         let wrong = self
             .find_wrong(numbers, &recorded, Some(&read.logs))
-            .await?;
+            .await?
+            .wrong;
         match wrong.as_slice() {
             // Another verifier mended or read the range meanwhile: the rows are newer than what this reading was for.
             [] if self.has_moved(standing).await? => Ok(Progress::More),
@@ -240,15 +241,15 @@ impl Verifier {
         }
     }
 
-    /// Settles what the blocks hold, and answers those whose rows are wrong. A block whose rows are right shows that the reading
+    /// Settles what the blocks hold, and answers those whose rows are wrong, and how the weakest of all was proven. A block whose rows are right shows that the reading
     /// was not: nothing can be concluded from it, so the rest is left.
     pub(super) async fn find_wrong(
         &self,
         numbers: impl IntoIterator<Item = u64>,
         recorded: &[Logged],
         reading: Option<&[RawLog]>,
-    ) -> Result<Vec<Wrong>, Error> {
-        let mut wrong = Vec::new();
+    ) -> Result<Found, Error> {
+        let (mut wrong, mut proof) = (Vec::new(), Proof::Root);
         for number in numbers {
             let rows: Vec<Logged> = recorded
                 .iter()
@@ -258,6 +259,9 @@ impl Verifier {
             let addresses = &self.following.addresses;
             let settled = settle::settle(&self.providers, addresses, number, &rows).await?;
             self.same_block(settled.header.at).await?;
+            if settled.proof != Proof::Root {
+                proof = settled.proof;
+            }
             let difference = compare::difference(&rows, &settled.logs);
             if difference.is_none() && reading.is_some() {
                 break;
@@ -269,7 +273,7 @@ impl Verifier {
                 });
             }
         }
-        Ok(wrong)
+        Ok(Found { wrong, proof })
     }
 
     /// Reads a range with every provider that answers and settles the blocks at which any of them differs from the rows. A refusal
@@ -292,7 +296,7 @@ impl Verifier {
         if !answered {
             return Err(failure);
         }
-        self.find_wrong(differing, &recorded, None).await
+        Ok(self.find_wrong(differing, &recorded, None).await?.wrong)
     }
 
     pub(super) async fn mend(
@@ -378,12 +382,6 @@ impl Verifier {
         let rows =
             judging::list_recorded(&mut connection, self.deployment, after, to, i64::MAX).await?;
         Ok(rows)
-    }
-
-    /// Some of the newest recorded logs.
-    pub(super) async fn newest_logs(&self) -> Result<Vec<Logged>, Error> {
-        let mut connection = self.ledger.acquire().await?;
-        Ok(judging::list_newest(&mut connection, self.deployment, 3).await?)
     }
 
     /// Makes sure that a provider is on our chain: hashes chain, so one height above the range suffices.

@@ -123,32 +123,6 @@ pub async fn list_recorded(
     rows.into_iter().map(Row::read).collect()
 }
 
-/// The newest canonical logs of blocks that can no longer be rolled back, at most `limit`.
-///
-/// # Errors
-/// Database errors, and [`Error::Unreadable`].
-pub async fn list_newest(
-    connection: &mut PgConnection,
-    deployment: DeploymentId,
-    limit: i64,
-) -> Result<Vec<Logged>, Error> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT id, block_number, block_hash AS "block_hash: Vec<u8>", log_index, transaction_hash AS "transaction_hash: Vec<u8>",
-                  transaction_index, address AS "address: Vec<u8>", topics, data
-           FROM ledger.logs
-           WHERE deployment_id = $1 AND canonical
-             AND block_number <= (SELECT irreversible_number FROM ledger.cursors WHERE deployment_id = $1)
-           ORDER BY block_number DESC, log_index DESC LIMIT $2"#,
-        deployment.0,
-        limit
-    )
-    .fetch_all(connection)
-    .await
-    .attempt("read the newest recorded logs")?;
-    rows.into_iter().map(Row::read).collect()
-}
-
 /// Canonical logs about any of the subjects up to a block, in order, each with the subject that it is about. `kind` is a word of
 /// `log_subjects`.
 ///

@@ -47,7 +47,8 @@ pub async fn lock_unresolved(
            JOIN ledger.jobs j ON j.id = s.job_id
            JOIN ledger.cursors c ON c.deployment_id = s.deployment_id
            WHERE s.deployment_id = $1 AND s.phase = 'awaiting_document' AND s.block_canonical AND NOT s.removed
-             AND greatest(s.block_number, s.owed_block) <= least(c.act_number, c.judged_number)
+             AND greatest(s.block_number, s.owed_block) <= c.act_number
+             AND greatest(s.block_number, s.owed_block) <= c.judged_number
              AND s.not_before <= clock_timestamp() AND (s.lease_until IS NULL OR s.lease_until <= clock_timestamp())
              AND NOT ($2 AND EXISTS (SELECT 1 FROM ledger.job_documents w WHERE w.job_id = s.job_id AND w.finding IS NULL))
              AND NOT EXISTS (SELECT 1 FROM ledger.parked p WHERE p.deployment_id = s.deployment_id AND p.kind = 'job'

@@ -25,6 +25,7 @@ mod lifecycle;
 mod operator;
 mod resolution;
 mod scheduler;
+mod simulation;
 mod stages;
 mod support;
 mod upgrading;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alloy::primitives::B256;
 use serde_json::json;
 use tidewatch::chain::{Provider, Providers};
 use tidewatch::follower::{Follower, Following};
@@ -108,6 +109,34 @@ async fn one_whose_head_is_below_the_irreversible_block_is_sick_and_no_reason_to
     stop.cancel();
     run.await.unwrap().unwrap();
     assert_eq!(bench.cursor(deployment).await.halt, None);
+}
+
+#[tokio::test]
+async fn one_that_names_a_head_without_the_blocks_below_it_holds_nothing_up() {
+    let bench = Bench::start().await;
+    bench.echo(0..30).await;
+    let service = Service::before(bench.node.url()).await;
+    let pool = providers(&[service.url.as_str(), bench.node.url().as_str()]);
+    follow(&bench, &pool).await;
+    service.alter(|call, answer| {
+        if call["method"] == "eth_getBlockByNumber" && call["params"][0] == "latest" {
+            answer["result"]["number"] = json!("0xffff");
+            answer["result"]["hash"] = json!(B256::repeat_byte(9));
+        }
+    });
+    bench.echo(30..40).await;
+    let ledger = bench.database.ledger.clone();
+    let follower = Follower::new(ledger, pool.clone(), bench.following());
+    let stop = CancellationToken::new();
+    let pace = Pace::every(Duration::from_millis(10));
+    let run = tokio::spawn(worker::run(follower, pace, Wake::default(), stop.clone()));
+    let truth = bench.truth().await;
+    eventually("every row is recorded", PATIENCE, async || {
+        (bench.rows(true).await == truth).then_some(())
+    })
+    .await;
+    stop.cancel();
+    run.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! The follower on a real chain and a real Postgres.
 
 mod agreeing;
+mod announcing;
 mod choosing;
 mod counting;
 mod database_away;
+mod gate;
 pub(crate) mod liar;
 mod limits;
 mod many;
 mod misbehaving;
+mod omitting;
 mod providers;
 mod reading_once;
 mod recording;

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tidewatch::chain::Providers;
+use tidewatch::chain::{Provider, Providers};
 use tidewatch::follower::{Follower, Following};
-use tidewatch::worker::{self, Pace, Wake};
-use tokio::net::{TcpListener, TcpStream};
+use tidewatch::worker::{self, Chain as Sentence, Pace, Wake};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::gate::Gate;
 use super::{Bench, LOGS, PATIENCE, settle};
+use crate::support::anvil::Node;
 use crate::support::eventually;
 
 #[tokio::test]
@@ -51,6 +53,96 @@ async fn without_the_node_the_follower_stands_still_and_goes_on_when_it_is_back(
         (bench.rows(true).await == truth).then_some(())
     })
     .await;
+    stop.cancel();
+    run.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_is_swapped_for_another_chain_ends_the_process_and_is_followed_again_once_it_is_back()
+ {
+    let bench = Bench::start().await;
+    bench.echo(0..30).await;
+    let gate = Gate::before(bench.node.url().clone()).await;
+    let follow = |stop: &CancellationToken| {
+        let provider = Provider::new(&gate.url).unwrap();
+        let ledger = bench.database.ledger.clone();
+        let follower = Follower::new(ledger, provider, bench.following());
+        let pace = Pace::every(Duration::from_millis(10));
+        tokio::spawn(worker::run(follower, pace, Wake::default(), stop.clone()))
+    };
+    let stop = CancellationToken::new();
+    let run = follow(&stop);
+    let truth = bench.truth().await;
+    eventually("every row is recorded", PATIENCE, async || {
+        (bench.rows(true).await == truth).then_some(())
+    })
+    .await;
+
+    // Another chain under the same id, with the same contract at the same address, and longer.
+    let other = Bench::start().await;
+    assert_eq!(other.contract, bench.contract);
+    other.echo(100..150).await;
+    gate.lead_to(other.node.url());
+    let ended = run.await.unwrap().unwrap_err();
+    let sentence = Sentence(&ended).to_string();
+    assert!(sentence.contains("chain 8996 is not the one"), "{sentence}");
+    assert_eq!(bench.rows(true).await, truth);
+    assert_eq!(bench.rows(false).await, []);
+
+    gate.lead_to(bench.node.url());
+    bench.echo(30..35).await;
+    let run = follow(&stop);
+    let truth = bench.truth().await;
+    eventually("every row is recorded", PATIENCE, async || {
+        (bench.rows(true).await == truth).then_some(())
+    })
+    .await;
+    stop.cancel();
+    run.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_was_restarted_and_lost_its_last_blocks_is_followed_on_the_blocks_it_made_anew()
+{
+    let mut bench = Bench::start().await;
+    bench.echo(0..20).await;
+    let gate = Gate::before(bench.node.url().clone()).await;
+    let provider = Provider::new(&gate.url).unwrap();
+    let follower = Follower::new(bench.database.ledger.clone(), provider, bench.following());
+    let stop = CancellationToken::new();
+    let pace = Pace::every(Duration::from_millis(10));
+    let run = tokio::spawn(worker::run(follower, pace, Wake::default(), stop.clone()));
+    let caught_up = async |bench: &Bench| {
+        let truth = bench.truth().await;
+        eventually("every row is recorded", PATIENCE, async || {
+            (bench.rows(true).await == truth).then_some(truth.clone())
+        })
+        .await
+    };
+    let on_disk = bench.node.request("anvil_dumpState", json!([true])).await;
+    let kept = caught_up(&bench).await;
+    bench.echo(20..23).await;
+    let lost = caught_up(&bench).await.split_off(kept.len());
+
+    gate.close();
+    // The old process ends with its last handle.
+    bench.node = Arc::new(Node::start().await);
+    bench
+        .node
+        .request("anvil_loadState", json!([on_disk]))
+        .await;
+    assert_eq!(
+        bench.truth().await,
+        kept,
+        "anvil came back with another chain"
+    );
+    bench.echo(30..35).await;
+    gate.lead_to(bench.node.url());
+    gate.open();
+    let rows = caught_up(&bench).await;
+    assert_eq!(rows[..kept.len()], kept);
+    assert_eq!(rows.len(), 25 * LOGS);
+    assert_eq!(bench.rows(false).await, lost);
     stop.cancel();
     run.await.unwrap().unwrap();
 }
@@ -133,53 +225,4 @@ async fn answer(node: &url::Url, asked: Value) -> Value {
     };
     let error = json!({"code": code, "message": "not here"});
     json!({"jsonrpc": "2.0", "id": asked["id"], "error": error})
-}
-
-/// A door in front of a node that can be shut: connections then end at once.
-struct Gate {
-    url: String,
-    shut: Arc<AtomicBool>,
-    refused: Arc<AtomicBool>,
-    broken: Arc<tokio::sync::Notify>,
-}
-
-impl Gate {
-    async fn before(node: url::Url) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let gate = Self {
-            url: format!("http://{}/", listener.local_addr().unwrap()),
-            shut: Arc::default(),
-            refused: Arc::default(),
-            broken: Arc::default(),
-        };
-        let (shut, refused) = (Arc::clone(&gate.shut), Arc::clone(&gate.refused));
-        let broken = Arc::clone(&gate.broken);
-        tokio::spawn(async move {
-            let port = node.port().unwrap();
-            while let Ok((mut near, _)) = listener.accept().await {
-                if shut.load(Ordering::SeqCst) {
-                    refused.store(true, Ordering::SeqCst);
-                    continue;
-                }
-                let broken = Arc::clone(&broken);
-                tokio::spawn(async move {
-                    let mut far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        () = broken.notified() => {}
-                    }
-                });
-            }
-        });
-        gate
-    }
-
-    fn close(&self) {
-        self.shut.store(true, Ordering::SeqCst);
-        self.broken.notify_waiters();
-    }
-
-    fn open(&self) {
-        self.shut.store(false, Ordering::SeqCst);
-    }
 }

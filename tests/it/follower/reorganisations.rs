@@ -1,9 +1,11 @@
 //! The chain changes its mind.
 
 use serde_json::json;
-use tidewatch::follower::Following;
-use tidewatch::ledger::cursors;
+use tidewatch::chain::Provider;
+use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt};
+use tidewatch::ledger::{cursors, verification};
 
+use super::misbehaving::Service;
 use super::{Bench, LOGS, settle};
 
 #[tokio::test]
@@ -55,6 +57,52 @@ async fn a_silent_rollback_is_noticed_by_the_next_block() {
     assert_eq!(bench.rows(true).await, bench.truth().await);
     assert_eq!(bench.rows(true).await.len(), 11 * LOGS);
     assert_eq!(bench.rows(false).await.len(), 6 * LOGS);
+}
+
+#[tokio::test]
+async fn a_reorganisation_neither_verifies_what_was_read_once_nor_lets_anything_act() {
+    let bench = Bench::start().await;
+    bench.echo(0..60).await;
+    let service = Service::before(bench.node.url()).await;
+    service.alter(|call, answer| {
+        if call["params"][0] == "finalized" {
+            answer["result"] = json!(null);
+        }
+    });
+    for irreversible_at in [None, Some(IrreversibleAt::Depth(20))] {
+        let bench = bench.with_another_ledger().await;
+        // Work waits for a final block, and there is none that is known before history.
+        let following = Following {
+            act_at: ActAt::Finalized,
+            irreversible_at,
+            ..bench.following()
+        };
+        let provider = Provider::new(&service.url).unwrap();
+        let ledger = bench.database.ledger.clone();
+        let mut follower = Follower::new(ledger, provider, following);
+        let deployment = follower.open().await.unwrap();
+        settle(&mut follower).await.unwrap();
+        let act = bench.cursor(deployment).await.act;
+        assert_eq!(act.is_some(), irreversible_at.is_some());
+
+        bench.node.reorganise(3).await;
+        bench.echo(100..102).await;
+        settle(&mut follower).await.unwrap();
+        let cursor = bench.cursor(deployment).await;
+        assert_eq!(cursor.position.epoch, 1, "it was rolled back");
+        assert!(
+            cursor.act <= act.map(|act| act + 2),
+            "{:?} after {act:?}",
+            cursor.act
+        );
+        let mut connection = bench.database.ledger.acquire().await.unwrap();
+        let standing = verification::get(&mut connection, deployment)
+            .await
+            .unwrap();
+        if irreversible_at.is_some() {
+            assert_eq!(standing.reread, 0, "nobody has read history twice");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, keccak256};
-use futures::FutureExt;
 use sqlx::PgPool;
 use tidewatch::ids::{AgreementId, BlockRef, DeploymentId, Did, JobId, JobName};
 use tidewatch::jobs::{Phase, Status, Transition};
@@ -326,20 +325,6 @@ pub(super) fn spec() -> JobSpec {
             log_bytes: LOG_LIMIT,
         },
     }
-}
-
-/// Polls a future at most `polls` times and drops it where it then is, as a crash would.
-pub(super) async fn dies_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let mut future = Box::pin(future);
-    let mut left = polls;
-    std::future::poll_fn(move |context| {
-        if left == 0 {
-            return std::task::Poll::Ready(None);
-        }
-        left -= 1;
-        future.poll_unpin(context).map(Some)
-    })
-    .await
 }
 
 /// Ticks until `done` answers something.

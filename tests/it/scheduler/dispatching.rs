@@ -5,8 +5,9 @@ use tidewatch::jobs::Phase;
 use tidewatch::scheduler::{Dispatcher, DispatcherSettings};
 use tidewatch::worker::{Progress, Worker};
 
-use super::bench::{Bench, Job, dies_after, tick_until};
+use super::bench::{Bench, Job, tick_until};
 use super::engine::{Call, ScriptedEngine, When};
+use crate::support::dies_after;
 
 fn dispatcher(bench: &Bench) -> Dispatcher<ScriptedEngine> {
     dispatcher_with(bench, DispatcherSettings::default())

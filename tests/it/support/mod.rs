@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use alloy::primitives::{B256, keccak256};
+use futures::FutureExt;
 use tokio::time::Instant;
 
 /// The cache of downloaded packages that tests share with the program: `TIDEWATCH_CACHE`, else `~/.cache/tidewatch`.
@@ -60,6 +61,20 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Polls a future at most `polls` times and drops it where it then is, as a crash would.
+pub(crate) async fn dies_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    let mut left = polls;
+    std::future::poll_fn(move |context| {
+        if left == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        left -= 1;
+        future.poll_unpin(context).map(Some)
+    })
+    .await
 }
 
 /// 32 bytes that nobody used before.
