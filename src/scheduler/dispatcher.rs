@@ -35,6 +35,7 @@ use futures::StreamExt;
 
 use super::Error;
 use super::holding::{settle, within};
+use super::stopping::tell_stops;
 use crate::engine::{Engine, WorkflowPlan, WorkflowUid};
 use crate::ids::{DeploymentId, JobName};
 use crate::jobs::{Phase, Status};
@@ -87,6 +88,7 @@ impl<E: Engine> Worker for Dispatcher<E> {
     const NAME: &'static str = "dispatcher";
 
     async fn tick(&mut self) -> Result<Progress, Error> {
+        tell_stops(&self.ledger, self.deployment, &self.engine).await?;
         let leases = self.acquire().await?;
         if leases.is_empty() {
             return Ok(Progress::Idle);
@@ -193,6 +195,7 @@ impl<E: Engine> Dispatcher<E> {
             spec,
             spec_digest: job.spec_digest,
             run_as,
+            attempts_before: job.status.attempt,
         })
     }
 

@@ -34,6 +34,9 @@ pub(in crate::api) async fn read(
     let stage = stage(query.as_deref())?;
     let mut transaction = shared.reader.snapshot().await?;
     let (_, job) = shared.job(&mut transaction, &id).await?;
+    if reader::is_erased(&mut transaction, job.id).await? {
+        return Err(Problem::erased());
+    }
     let log = reader::find_job_log(&mut transaction, job.id, stage).await?;
     let log = log.ok_or_else(Problem::log_not_found)?;
     drop(transaction);

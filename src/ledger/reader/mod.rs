@@ -13,6 +13,7 @@
 mod acts;
 mod attempts;
 mod deployments;
+mod erasures;
 mod evidence;
 mod job_logs;
 mod jobs;
@@ -34,6 +35,7 @@ use super::{Attempt, Error, Ledger, Transaction};
 pub use acts::{ActRow, list as list_acts};
 pub use attempts::{AttemptRow, list as list_attempts};
 pub use deployments::{Followed, Progress, find as find_deployment, progress};
+pub use erasures::is_erased;
 pub use job_logs::{JobLog, chunk_from, find as find_job_log};
 pub use jobs::{JobFilter, JobRow, find as find_job, list as list_jobs};
 pub use told::{ToldEvent, agreements_of, list_about as list_told, logs_of};

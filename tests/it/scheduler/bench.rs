@@ -325,6 +325,7 @@ pub(super) fn spec() -> JobSpec {
             result_files: 1,
             log_bytes: LOG_LIMIT,
         },
+        filter: None,
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) enum Call {
     Record,
     Release,
     Remove,
+    Stop,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub(super) struct Workflow {
     pub(super) stages: Vec<StageObservation>,
     pub(super) published: Option<Published>,
     pub(super) released: bool,
+    pub(super) stopped: bool,
     pub(super) plan: WorkflowPlan,
 }
 
@@ -66,6 +68,8 @@ pub(super) struct World {
     pub(super) printed: HashMap<JobName, Vec<u8>>,
     /// What the engine answers as records.
     pub(super) records: HashMap<JobName, Option<Bytes>>,
+    /// What the filter left of them.
+    pub(super) filtered: HashMap<JobName, Option<Bytes>>,
     /// Effects, in order: made, started, released, removed.
     pub(super) effects: Vec<(Call, JobName)>,
     pub(super) calls: Vec<Call>,
@@ -191,6 +195,7 @@ impl ScriptedEngine {
                     sha256: B256::from_slice(&Sha256::digest(&printed)),
                     completeness: Completeness::Complete,
                 },
+                filtered_log: None,
             });
         });
     }
@@ -221,6 +226,7 @@ impl ScriptedEngine {
                 stages: Vec::new(),
                 published: None,
                 released: false,
+                stopped: false,
                 plan: plan.clone(),
             };
             world.workflows.insert(plan.job.clone(), workflow);
@@ -283,7 +289,13 @@ impl Engine for ScriptedEngine {
             let mut world = self.world();
             match world.workflows.get_mut(&plan.job) {
                 Some(workflow) if workflow.uid == uid.0 => {
-                    if workflow.attempt + 1 == attempt {
+                    let first = workflow.plan.attempts_before + 1;
+                    let next = if workflow.attempt == 0 {
+                        first
+                    } else {
+                        workflow.attempt + 1
+                    };
+                    if next == attempt {
                         workflow.attempt = attempt;
                         world.effects.push((Call::Start, plan.job.clone()));
                     }
@@ -344,10 +356,41 @@ impl Engine for ScriptedEngine {
         Ok(Some(pieces.boxed()))
     }
 
-    async fn record(&self, job: &JobName, _attempt: u32) -> Result<Option<Bytes>, Told> {
+    async fn record(
+        &self,
+        job: &JobName,
+        _attempt: u32,
+        stage: Stage,
+    ) -> Result<Option<LogStream<Told>>, Told> {
         self.told(Call::Record, When::Before)?;
         tokio::task::yield_now().await;
-        Ok(self.world().records.get(job).cloned().flatten())
+        let world = self.world();
+        let records = match stage {
+            Stage::Filter => &world.filtered,
+            _ => &world.records,
+        };
+        let record = records.get(job).cloned().flatten();
+        Ok(record.map(|record| {
+            let pieces: Vec<_> = record.chunks(777).map(Bytes::copy_from_slice).collect();
+            stream::iter(pieces).map(Ok).boxed()
+        }))
+    }
+
+    async fn stop(&self, job: &JobName, uid: &WorkflowUid) -> Result<(), Told> {
+        self.told(Call::Stop, When::Before)?;
+        {
+            let mut world = self.world();
+            if let Some(workflow) = world
+                .workflows
+                .get_mut(job)
+                .filter(|found| found.uid == uid.0 && !found.stopped)
+            {
+                workflow.stopped = true;
+                world.effects.push((Call::Stop, job.clone()));
+            }
+        }
+        tokio::task::yield_now().await;
+        self.told(Call::Stop, When::After)
     }
 
     async fn release(&self, job: &JobName, uid: &WorkflowUid) -> Result<(), Told> {
