@@ -145,10 +145,7 @@ impl Namespace {
     }
 
     /// Waits until `look` finds something, by looking twice a second: a value is waited for, not a notification.
-    pub(crate) async fn until<T, F>(&self, what: &str, mut look: impl FnMut() -> F) -> T
-    where
-        F: Future<Output = Option<T>>,
-    {
+    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         let mut every = tokio::time::interval(Duration::from_millis(500));
         let found = async {
             loop {
