@@ -1,8 +1,10 @@
 //! Workflows on a real cluster: the engine asks, the operator carries out, and both have only the rights of `deploy/`.
 
+mod credentials;
 mod custom_resource;
 mod lifecycle;
 mod refusals;
+mod release;
 mod safety;
 
 use alloy::primitives::{Address, B256};
