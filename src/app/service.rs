@@ -400,8 +400,11 @@ pub(super) async fn connect_engine(
     let engine = KubernetesEngine::connect(config.kubeconfig.as_deref(), settings)
         .await
         .context("the cluster cannot be used")?;
+    let Some(options) = &config.results_options else {
+        return Ok(Some(engine));
+    };
     let access = Access {
-        options: config.results_options.clone(),
+        options: options.clone(),
         lenient: true,
         ..Access::default()
     };

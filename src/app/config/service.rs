@@ -147,8 +147,8 @@ pub struct EngineConfig {
     pub results_url: String,
     /// Secret with the credentials for it.
     pub results_secret: Option<String>,
-    /// This process's own options for it, by which the collector reads the records of logs.
-    pub results_options: results::Options,
+    /// This process's own options for it, where it is the one that reads the records of logs.
+    pub results_options: Option<results::Options>,
     /// File with certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
     /// The gateway that `ipfs` inputs are had from.
@@ -191,8 +191,12 @@ impl ServiceConfig {
         }
         let chain =
             needed(Role::asks_the_chain).then(|| read_chain(options, environment, &mut faults));
-        let engine =
-            needed(Role::asks_the_engine).then(|| read_engine(options, environment, &mut faults));
+        let engine = needed(Role::asks_the_engine).then(|| EngineConfig {
+            results_options: roles
+                .contains(&Role::Collector)
+                .then(|| results::Options::among(environment.variables())),
+            ..read_engine(options, environment, &mut faults)
+        });
         let documents = documents::Settings {
             ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut faults),
             ca_file: options.ca_file.clone(),
@@ -380,7 +384,7 @@ fn read_engine(
         runtime_class: options.runtime_class.clone(),
         results_url,
         results_secret: options.results_secret.clone(),
-        results_options: results::Options::among(environment.variables()),
+        results_options: None,
         ca_file: options.ca_file.clone(),
         // What is wrong with it is said where documents' settings are read.
         ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut Faults::default()),
