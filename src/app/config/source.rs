@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 32] = [
+const KNOWN: [&str; 33] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
@@ -14,6 +14,7 @@ const KNOWN: [&str; 32] = [
     "API_DATABASE_URL",
     "API_DATABASE_URL_FILE",
     "API_LISTEN",
+    "API_RATE",
     "CA_FILE",
     "CACHE",
     "CATALOG",
