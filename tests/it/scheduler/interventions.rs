@@ -299,28 +299,23 @@ async fn an_erasure_takes_the_bytes_and_leaves_their_hash() {
 
     let server = crate::support::required("TIDEWATCH_TEST_S3");
     let bucket = format!("erase-{}", &uuid::Uuid::new_v4().to_string()[..8]);
-    let put = |path: String| {
+    let put = |path: String, body: &'static str| {
         let request = reqwest::Client::new().put(format!("{server}/{bucket}{path}"));
         async move {
-            request
-                .body("bytes")
-                .send()
-                .await
-                .unwrap()
-                .error_for_status()
-                .unwrap()
+            let answer = request.body(body).send().await.unwrap();
+            answer.error_for_status().unwrap()
         }
     };
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    put(String::new()).await;
+    put(String::new(), "").await;
     for key in [
         format!("/out/{name}/1/outputs/a"),
         format!("/out/{name}/2/record/algorithm"),
         "/out/job-other/1/x".to_owned(),
     ] {
-        put(key).await;
+        put(key, "bytes").await;
     }
     let address = format!("s3://{bucket}/out");
     let output = tokio::process::Command::new(TIDEWATCH)

@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::required;
 
 /// Longest wait for anything of a cluster.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A namespace with the Pod Security Standard *restricted*, our custom resource, and the accounts and rights of `deploy/`. It goes
 /// when the test ends; when the test fails, what is in it is printed first.
