@@ -84,7 +84,10 @@ fn configure(pod: &Pod, ended: &ContainerStateTerminated, said: Option<Ending>) 
         _ => (None, None),
     };
     let failed = ended.exit_code != 0;
-    let unsaid = || by_cluster(Stage::Configure, pod).or(Some(Reason::DataProvisioningFailed));
+    let unsaid = || {
+        let from_outside = by_cluster(Stage::Configure, pod).or_else(|| by_deletion(pod));
+        from_outside.or(Some(Reason::DataProvisioningFailed))
+    };
     PodEnding {
         reason: reason.or_else(|| failed.then(unsaid).flatten()),
         message: detail.map(shortened),
@@ -112,7 +115,10 @@ fn publish(pod: &Pod, ended: &ContainerStateTerminated, said: Option<Ending>) ->
         _ => (None, None, None),
     };
     let failed = ended.exit_code != 0 || published.is_none();
-    let unsaid = || by_cluster(Stage::Publish, pod).or(Some(Reason::PublishingFailed));
+    let unsaid = || {
+        let from_outside = by_cluster(Stage::Publish, pod).or_else(|| by_deletion(pod));
+        from_outside.or(Some(Reason::PublishingFailed))
+    };
     PodEnding {
         reason: reason.or_else(|| failed.then(unsaid).flatten()),
         message: detail.map(shortened),
@@ -198,6 +204,12 @@ fn by_cluster(stage: Stage, pod: &Pod) -> Option<Reason> {
             })
         }
     }
+}
+
+/// Somebody deleted the pod, and our own program ended by that, without a word.
+fn by_deletion(pod: &Pod) -> Option<Reason> {
+    let deleted = pod.metadata.deletion_timestamp.is_some();
+    deleted.then_some(Reason::PodMissing)
 }
 
 fn out_of_memory(ended: &ContainerStateTerminated) -> bool {
