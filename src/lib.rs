@@ -18,6 +18,7 @@
 //! |---|---|---|---|
 //! | [`ids`], [`clock`], [`fault`], [`meters`], [`worker`] | leaves | newtypes; time; what an error means; what is measured; the supervised loop | everything else |
 //! | [`jobs`], [`admission`], [`workflows`], [`preflight`] | domain, pure | phases and legal moves; the verdict; document, catalog and policy → specification or refusal; the verdict before the event | any I/O |
+//! | [`results`] | adapter | object stores: what lies where, reading and writing it | jobs, cluster, Postgres |
 //! | [`chain`] | adapter | blocks, headers, raw logs, providers | agreements |
 //! | [`keeper`] | adapter | ABIs, decoding, ids, facts, deploying the contracts | Postgres, Kubernetes |
 //! | [`documents`] | adapter | fetching what strangers name: documents, files, image facts | what they mean |
@@ -53,6 +54,7 @@ pub mod ledger;
 pub mod meters;
 pub mod operator;
 pub mod preflight;
+pub mod results;
 pub mod scheduler;
 pub mod stages;
 pub mod worker;

@@ -177,6 +177,15 @@ impl Problem {
         )
     }
 
+    /// The bytes are gone; their hashes are not.
+    pub(super) fn erased() -> Self {
+        Self::new(
+            StatusCode::GONE,
+            "erased",
+            "An operator erased the logs and results of this job.",
+        )
+    }
+
     /// The path exists, the method does not.
     pub(super) fn method_not_allowed() -> Self {
         Self::new(

@@ -5,6 +5,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::config::ServiceOptions;
 use super::stage::StageCommand;
+use crate::ids::JobName;
+use crate::jobs::{Outcome, Phase};
 use crate::keeper::KeeperVersion;
 
 /// Follows Ocean Protocol's keeper contracts and runs the compute jobs they owe
@@ -32,6 +34,9 @@ pub(super) enum Command {
     /// Commands for the follower
     #[command(subcommand)]
     Follower(FollowerCommand),
+    /// What runs and ran: looking at it, stopping it, trying it again, releasing and erasing what came out
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// What could not be handled, and does not hold up the rest
     #[command(subcommand)]
     Parked(ParkedCommand),
@@ -143,6 +148,86 @@ pub(super) enum ParkedCommand {
     List(StatusOptions),
     /// Try something again
     Replay(ReplayOptions),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JobsCommand {
+    /// Jobs, newest first
+    List(JobListOptions),
+    /// A job with its attempts and everything that moved it
+    Show(JobShowOptions),
+    /// What a job printed
+    Logs(JobLogOptions),
+    /// End a job; its log is kept
+    Stop(JobActOptions),
+    /// Run a job again that did not succeed, from the beginning
+    Retry(JobActOptions),
+    /// Let out what waits for a review
+    Release(JobActOptions),
+    /// Erase the logs and results of a job that is over; hashes stay
+    Erase(EraseOptions),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct JobListOptions {
+    #[command(flatten)]
+    pub(super) subject: Subject,
+    /// Only jobs in this phase
+    #[arg(long)]
+    pub(super) phase: Option<Phase>,
+    /// Only jobs that ended so
+    #[arg(long)]
+    pub(super) outcome: Option<Outcome>,
+    /// Most jobs that are listed
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: u32,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct JobShowOptions {
+    /// The job's id
+    pub(super) job: JobName,
+    #[command(flatten)]
+    pub(super) subject: Subject,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct JobLogOptions {
+    /// The job's id
+    pub(super) job: JobName,
+    #[command(flatten)]
+    pub(super) subject: Subject,
+    /// Whose log: algorithm, or filter for what the filter let through
+    #[arg(long, default_value = "algorithm")]
+    pub(super) stage: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct JobActOptions {
+    /// The job's id
+    pub(super) job: JobName,
+    #[command(flatten)]
+    pub(super) act: ActOptions,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct EraseOptions {
+    /// The job's id
+    pub(super) job: JobName,
+    #[command(flatten)]
+    pub(super) act: ActOptions,
+    /// Where the results lie
+    #[arg(long, env = "TIDEWATCH_RESULTS_URL")]
+    pub(super) results_url: Option<String>,
+    /// PEM file with certificate authorities to trust besides the system's
+    #[arg(long, env = "TIDEWATCH_CA_FILE")]
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -78,6 +78,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Status(options) => commands::status::run(&options, &environment).await,
         Command::Check(options) => commands::check::run(&options, &environment).await,
         Command::Follower(command) => commands::follower::run(&command, &environment).await,
+        Command::Jobs(command) => commands::jobs::run(&command, &environment).await,
         Command::Parked(command) => commands::parked::run(&command, &environment).await,
         Command::Pause(options) => commands::pause::run("pause", &options, &environment).await,
         Command::Resume(options) => commands::pause::run("resume", &options, &environment).await,

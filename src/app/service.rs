@@ -23,6 +23,7 @@ use crate::keeper::Deployment;
 use crate::ledger::schema::schema_version;
 use crate::ledger::{Ledger, Reader, deployments, listen, upgrades};
 use crate::operator::{self, Operator};
+use crate::results::{Access, Store};
 use crate::scheduler::{
     Collector, Dispatcher, DispatcherSettings, Judge, Observer, Reaper, ReaperSettings, Resolver,
     forward_changes,
@@ -402,8 +403,19 @@ pub(super) async fn connect_engine(
     settings.storage_class.clone_from(&config.storage_class);
     settings.runtime_class.clone_from(&config.runtime_class);
     settings.results_secret.clone_from(&config.results_secret);
+    settings.ipfs_gateway.clone_from(&config.ipfs_gateway);
     let engine = KubernetesEngine::connect(config.kubeconfig.as_deref(), settings)
         .await
         .context("the cluster cannot be used")?;
-    Ok(Some(engine))
+    let Some(options) = &config.results_options else {
+        return Ok(Some(engine));
+    };
+    let access = Access {
+        options: options.clone(),
+        lenient: true,
+        ..Access::default()
+    };
+    let access = access.trusting(config.ca_file.as_deref())?;
+    let records = Store::open(&config.results_url, &access).context("TIDEWATCH_RESULTS_URL")?;
+    Ok(Some(engine.with_records(records)))
 }

@@ -28,6 +28,9 @@ pub struct ConfigureArguments {
     /// The volume.
     #[arg(long)]
     data: PathBuf,
+    /// Directory with the inputs' Secrets.
+    #[arg(long, default_value = "/secrets/inputs")]
+    secrets: PathBuf,
     /// Fetch file: URLs too; development only.
     #[arg(long)]
     allow_file: bool,
@@ -86,6 +89,7 @@ pub async fn run(command: StageCommand) -> ExitCode {
             configure::run(&configure::Options {
                 plan: given.plan,
                 data: given.data,
+                secrets: given.secrets,
                 allow_file: given.allow_file,
                 ca_file: given.shared.ca_file,
                 message: given.shared.message,

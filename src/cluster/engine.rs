@@ -1,7 +1,6 @@
 use std::future::ready;
 use std::path::Path;
 
-use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Pod, Secret};
@@ -18,9 +17,10 @@ use super::observation::{footing as told, observation};
 use super::settings::Settings;
 use super::workflow::{COLLECTED, ComputeWorkflow, NetworkPolicy};
 use super::{client, logs};
-use crate::engine::{Engine, LogStream, Observation, WorkflowPlan, WorkflowUid};
+use crate::engine::{Engine, LogStream, Observation, Stage, WorkflowPlan, WorkflowUid};
 use crate::ids::JobName;
 use crate::jobs::Footing;
+use crate::results::{Store, keys};
 
 /// How often a change is tried again because somebody else changed the object between our reading and our writing.
 const TRIES: usize = 5;
@@ -30,6 +30,7 @@ const TRIES: usize = 5;
 pub struct KubernetesEngine {
     client: Client,
     settings: Settings,
+    records: Option<Store>,
 }
 
 impl std::fmt::Debug for KubernetesEngine {
@@ -70,7 +71,20 @@ impl KubernetesEngine {
                 "the image of the stages must be pinned by its digest: name@sha256:…",
             ));
         }
-        Ok(Self { client, settings })
+        Ok(Self {
+            client,
+            settings,
+            records: None,
+        })
+    }
+
+    /// The same engine, which takes the records of logs from that store; only the collector asks for any.
+    #[must_use]
+    pub fn with_records(self, store: Store) -> Self {
+        Self {
+            records: Some(store),
+            ..self
+        }
     }
 
     /// The client, for whoever runs the operator in the same process.
@@ -99,10 +113,11 @@ impl KubernetesEngine {
         let Some(subject) = Subject::new(workflow, attempt) else {
             return Ok(());
         };
-        let secret = render_plan(&subject, &plan.spec).map_err(|source| Error::Plan {
-            job: plan.job.to_string(),
-            source,
-        })?;
+        let secret = render_plan(&subject, &plan.spec, self.settings.ipfs_gateway.as_ref())
+            .map_err(|source| Error::Plan {
+                job: plan.job.to_string(),
+                source,
+            })?;
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.settings.namespace);
         match secrets.create(&PostParams::default(), &secret).await {
             Err(error) if error.is_taken() => Ok(()),
@@ -133,11 +148,14 @@ impl KubernetesEngine {
         &self,
         job: &JobName,
         attempt: u32,
-        stage: crate::engine::Stage,
+        stage: Stage,
     ) -> Result<Option<logs::StagePod>, Error> {
         let workflow = self.find(job).await?;
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.settings.namespace);
-        Ok(workflow.and_then(|workflow| logs::StagePod::of(&workflow, attempt, stage, pods)))
+        Ok(workflow.and_then(|workflow| {
+            let attempt = attempt.checked_sub(workflow.spec.job.attempts_before)?;
+            logs::StagePod::of(&workflow, attempt, stage, pods)
+        }))
     }
 }
 
@@ -191,8 +209,9 @@ impl Engine for KubernetesEngine {
             let Some(workflow) = self.find(&plan.job).await?.filter(|w| has_uid(w, uid)) else {
                 return Ok(false);
             };
-            let last = workflow.spec.attempt;
-            if last >= attempt {
+            let before = workflow.spec.job.attempts_before;
+            let last = before + workflow.spec.attempt;
+            if last >= attempt && workflow.spec.attempt > 0 {
                 return Ok(true);
             }
             if last + 1 != attempt {
@@ -202,8 +221,8 @@ impl Engine for KubernetesEngine {
                     last,
                 });
             }
-            self.hand_over(plan, &workflow, attempt).await?;
-            let patch = json!({"spec": {"attempt": attempt}});
+            self.hand_over(plan, &workflow, attempt - before).await?;
+            let patch = json!({"spec": {"attempt": attempt - before}});
             match self.patch_as_read(&workflow, patch).await {
                 Err(error) if error.is_outdated() || error.is_missing() => {}
                 done => {
@@ -264,23 +283,41 @@ impl Engine for KubernetesEngine {
         job: &JobName,
         attempt: u32,
     ) -> Result<Option<LogStream<Error>>, Error> {
-        match self
-            .pod_of(job, attempt, crate::engine::Stage::Algorithm)
-            .await?
-        {
+        match self.pod_of(job, attempt, Stage::Algorithm).await? {
             Some(pod) => pod.follow().await,
             None => Ok(None),
         }
     }
 
-    async fn record(&self, job: &JobName, attempt: u32) -> Result<Option<Bytes>, Error> {
-        match self
-            .pod_of(job, attempt, crate::engine::Stage::Publish)
-            .await?
-        {
-            Some(pod) => pod.whole().await,
-            None => Ok(None),
+    async fn record(
+        &self,
+        job: &JobName,
+        attempt: u32,
+        stage: Stage,
+    ) -> Result<Option<LogStream<Error>>, Error> {
+        let store = self.records.as_ref().ok_or(Error::NoRecords)?;
+        let found = store.stream(&keys::record(job, attempt, stage), 0).await?;
+        Ok(found.map(|(_, pieces)| pieces.map(|piece| piece.map_err(Error::Results)).boxed()))
+    }
+
+    async fn stop(&self, job: &JobName, uid: &WorkflowUid) -> Result<(), Error> {
+        for _ in 0..TRIES {
+            let Some(workflow) = self.find(job).await?.filter(|w| has_uid(w, uid)) else {
+                return Ok(());
+            };
+            if workflow.spec.stop {
+                return Ok(());
+            }
+            let patch = json!({"spec": {"stop": true}});
+            match self.patch_as_read(&workflow, patch).await {
+                Err(error) if error.is_missing() => return Ok(()),
+                Err(error) if error.is_outdated() => {}
+                done => return done.attempt(|| format!("stop workflow {job}")),
+            }
         }
+        Err(Error::Conflict {
+            object: format!("workflow {job}"),
+        })
     }
 
     async fn release(&self, job: &JobName, uid: &WorkflowUid) -> Result<(), Error> {

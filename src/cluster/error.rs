@@ -1,5 +1,6 @@
 use crate::engine::EngineError;
 use crate::fault::Fault;
+use crate::results;
 use crate::worker::TickError;
 
 use super::manifests::PlanError;
@@ -63,6 +64,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The store that the records of logs lie in fails.
+    #[error(transparent)]
+    Results(#[from] results::Error),
+    /// The record of a log was asked for where nobody said how to come by it.
+    #[error(
+        "this process was not told how to read the results store, where the records of logs lie"
+    )]
+    NoRecords,
     /// What was asked for is not in this version.
     #[error("{0}")]
     Unsupported(&'static str),
@@ -82,7 +91,8 @@ impl Error {
                 _ => Fault::Transient,
             },
             Self::Access(_) | Self::Kubeconfig { .. } => Fault::Fatal,
-            Self::NotInstalled | Self::Unsupported(_) => Fault::Fatal,
+            Self::NotInstalled | Self::Unsupported(_) | Self::NoRecords => Fault::Fatal,
+            Self::Results(error) => error.fault(),
             Self::Plan { .. } | Self::AttemptOutOfOrder { .. } => Fault::Rejected,
             Self::Conflict { .. } | Self::Log { .. } => Fault::Transient,
         }

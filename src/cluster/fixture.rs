@@ -52,12 +52,14 @@ pub(super) fn plan() -> WorkflowPlan {
             result_files: 1000,
             log_bytes: 1 << 20,
         },
+        filter: None,
     };
     WorkflowPlan {
         job: "job-00112233445566778899aabbccddeeff".parse().unwrap(),
         spec,
         spec_digest: digest(0x5e),
         run_as: 12345,
+        attempts_before: 0,
     }
 }
 

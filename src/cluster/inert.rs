@@ -3,15 +3,15 @@ use kube::api::ObjectMeta;
 use super::manifests::JOB_LABEL;
 use super::settings::Settings;
 use super::workflow::{
-    AlgorithmFacts, COLLECTED, ComputeWorkflow, ComputeWorkflowSpec, JobFacts, ReleaseFacts,
-    ResourceFacts, ResultsFacts, StorageFacts, TEMPLATE_VERSION,
+    AlgorithmFacts, COLLECTED, ComputeWorkflow, ComputeWorkflowSpec, FilterFacts, JobFacts,
+    ReleaseFacts, ResourceFacts, ResultsFacts, StorageFacts, TEMPLATE_VERSION,
 };
 use crate::engine::WorkflowPlan;
+use crate::workflows::JobSpec;
 
-/// Most bytes of a job log, whatever the publisher allows: the record is read from a container's log, of which the kubelet serves
-/// only the newest file once it has rotated, at 10 MiB (`containerLogMaxSize`, KubeletConfiguration). What is over is cut off by the
-/// guard, which says so.
-const MOST_LOG_BYTES: u64 = 8 << 20;
+/// Most bytes of a job log, whatever the publisher allows: it is kept in the ledger. What is over is cut off by the guard, which
+/// says so.
+const MOST_LOG_BYTES: u64 = 1 << 30;
 
 /// The inert workflow of a job: everything pinned, nothing secret, and its finalizer already there.
 pub(super) fn inert(plan: &WorkflowPlan, settings: &Settings) -> ComputeWorkflow {
@@ -50,6 +50,7 @@ fn facts(plan: &WorkflowPlan, settings: &Settings) -> JobFacts {
         did: spec.did,
         consumer: spec.consumer,
         spec_sha256: plan.spec_digest,
+        attempts_before: plan.attempts_before,
         template_version: TEMPLATE_VERSION,
         stage_image: settings.stage_image.clone(),
         pull_policy: settings.pull_policy,
@@ -67,10 +68,16 @@ fn facts(plan: &WorkflowPlan, settings: &Settings) -> JobFacts {
         run_as: plan.run_as,
         release: ReleaseFacts {
             results: spec.release.results,
+            logs: spec.release.logs,
             result_bytes: spec.release.result_bytes,
             result_files: spec.release.result_files,
             log_bytes: spec.release.log_bytes.min(MOST_LOG_BYTES),
         },
+        filter: spec.filter.as_ref().map(|filter| FilterFacts {
+            image: filter.image.clone(),
+            entrypoint: filter.entrypoint.clone(),
+        }),
+        input_secrets: input_secrets(spec),
         results: ResultsFacts {
             url: settings.results_url.clone(),
             secret_name: settings.results_secret.clone(),
@@ -87,4 +94,14 @@ fn facts(plan: &WorkflowPlan, settings: &Settings) -> JobFacts {
         user_namespaces: settings.user_namespaces,
         kueue_queue: settings.kueue_queue.clone(),
     }
+}
+
+/// The Secrets that the inputs name, each once.
+fn input_secrets(spec: &JobSpec) -> Vec<String> {
+    let named: std::collections::BTreeSet<_> = spec
+        .inputs
+        .iter()
+        .filter_map(|input| input.secret.clone())
+        .collect();
+    named.into_iter().collect()
 }

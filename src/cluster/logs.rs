@@ -11,8 +11,6 @@ use crate::engine::{LogStream, Stage};
 
 /// Bytes read of a log at a time.
 const PIECE: usize = 16 * 1024;
-/// What a record may hold beyond the log's own limit before it is cut: it should hold nothing more.
-const RECORD_SLACK: u64 = 1024;
 
 /// The recorded pod of a stage, whose container log can be read.
 #[derive(Debug)]
@@ -20,8 +18,6 @@ pub(super) struct StagePod {
     pods: Api<Pod>,
     name: String,
     stage: Stage,
-    over: bool,
-    most_bytes: u64,
 }
 
 impl StagePod {
@@ -40,19 +36,12 @@ impl StagePod {
             pods,
             name: status.pod_name.clone()?,
             stage,
-            over: status.is_over(),
-            most_bytes: workflow
-                .spec
-                .job
-                .release
-                .log_bytes
-                .saturating_add(RECORD_SLACK),
         })
     }
 
     /// The log from its first byte, and on while the container runs. `None` when the kubelet has nothing to show.
     pub(super) async fn follow(self) -> Result<Option<LogStream<Error>>, Error> {
-        let Some(reader) = self.open(true).await? else {
+        let Some(reader) = self.open().await? else {
             return Ok(None);
         };
         let pod = self.name;
@@ -74,30 +63,11 @@ impl StagePod {
         Ok(Some(pieces.boxed()))
     }
 
-    /// The whole log of a container that has ended; `None` while it has not, or when the kubelet has nothing to show.
-    pub(super) async fn whole(self) -> Result<Option<Bytes>, Error> {
-        if !self.over {
-            return Ok(None);
-        }
-        let Some(reader) = self.open(false).await? else {
-            return Ok(None);
-        };
-        let mut bytes = Vec::new();
-        let read = Box::pin(reader.take(self.most_bytes))
-            .read_to_end(&mut bytes)
-            .await;
-        read.map_err(|source| Error::Log {
-            pod: self.name,
-            source,
-        })?;
-        Ok(Some(Bytes::from(bytes)))
-    }
-
     /// 404: the pod is gone. 400: the container has not started, or the kubelet has no log of it.
-    async fn open(&self, follow: bool) -> Result<Option<impl AsyncRead + use<>>, Error> {
+    async fn open(&self) -> Result<Option<impl AsyncRead + use<>>, Error> {
         let parameters = LogParams {
             container: Some(container_of(self.stage).to_owned()),
-            follow,
+            follow: true,
             ..LogParams::default()
         };
         match self.pods.log_stream(&self.name, &parameters).await {

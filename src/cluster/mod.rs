@@ -49,7 +49,7 @@ pub use error::{Attempt, Error, Verdict};
 pub use settings::Settings;
 pub use status::{ClaimStatus, ComputeWorkflowStatus, StageStatus, Why, from_kubernetes};
 pub use workflow::{
-    AccessMode, AlgorithmFacts, COLLECTED, ComputeWorkflow, ComputeWorkflowSpec, JobFacts,
-    NetworkPolicy, PullPolicy, ReleaseFacts, ResourceFacts, ResultsFacts, StorageFacts,
+    AccessMode, AlgorithmFacts, COLLECTED, ComputeWorkflow, ComputeWorkflowSpec, FilterFacts,
+    JobFacts, NetworkPolicy, PullPolicy, ReleaseFacts, ResourceFacts, ResultsFacts, StorageFacts,
     TEMPLATE_VERSION, UnknownSetting, definition, definition_yaml,
 };

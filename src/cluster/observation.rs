@@ -3,17 +3,19 @@ use super::workflow::ComputeWorkflow;
 use crate::engine::{Observation, StageObservation, WorkflowUid};
 use crate::jobs::{Footing, Status};
 
-/// A workflow as schedulers see it. A status that still speaks of an earlier attempt is none.
+/// A workflow as schedulers see it: attempts are the job's, of which earlier workflows may have had some. A status that still speaks of
+/// an earlier attempt is none.
 pub(super) fn observation(workflow: &ComputeWorkflow) -> Observation {
     let attempt = workflow.spec.attempt;
+    let before = workflow.spec.job.attempts_before;
     let status = workflow
         .status
         .as_ref()
         .filter(|status| status.attempt == attempt);
     Observation {
         uid: WorkflowUid(workflow.metadata.uid.clone().unwrap_or_default()),
-        status: status.and_then(job_status),
-        attempt,
+        status: status.and_then(|status| job_status(status, before)),
+        attempt: if attempt == 0 { 0 } else { before + attempt },
         stages: status.map(stages).unwrap_or_default(),
         published: status.and_then(|status| status.published.clone()),
         deleting: workflow.metadata.deletion_timestamp.is_some(),
@@ -30,12 +32,12 @@ pub(super) fn footing(workflow: &ComputeWorkflow, attempt: u32) -> Footing {
     }
 }
 
-fn job_status(status: &ComputeWorkflowStatus) -> Option<Status> {
+fn job_status(status: &ComputeWorkflowStatus, before: u32) -> Option<Status> {
     Some(Status {
         phase: status.phase?,
         outcome: status.outcome,
         reason: status.reason,
-        attempt: status.attempt,
+        attempt: before + status.attempt,
     })
 }
 

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use url::Url;
+
 use super::workflow::{AccessMode, NetworkPolicy, PullPolicy};
 
 /// How jobs run in a cluster. All of it is pinned in each workflow when it is made.
@@ -27,6 +29,8 @@ pub struct Settings {
     pub results_url: String,
     /// The Secret, in the jobs' namespace, that the publish stage mounts.
     pub results_secret: Option<String>,
+    /// The gateway that `ipfs` inputs are had from.
+    pub ipfs_gateway: Option<Url>,
     /// How long the cluster has to start a stage, from the making of its pod (of the algorithm's: from its release).
     pub start_deadline: Duration,
 }
@@ -46,6 +50,7 @@ impl Settings {
             network_policy: NetworkPolicy::Preferred,
             results_url,
             results_secret: None,
+            ipfs_gateway: None,
             start_deadline: Duration::from_secs(600),
         }
     }

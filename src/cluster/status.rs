@@ -18,7 +18,7 @@ pub struct ComputeWorkflowStatus {
     /// The attempt that the fields below speak of; 0 before the first.
     #[serde(default)]
     pub attempt: u32,
-    /// `configuring`, `running`, `publishing` or `finished`.
+    /// `configuring`, `running`, `filtering`, `publishing` or `finished`.
     #[schemars(with = "Option<String>")]
     pub phase: Option<Phase>,
     /// How it ended, once it has.
@@ -66,6 +66,9 @@ pub struct StageStatus {
     pub stage: Stage,
     /// Of which attempt.
     pub attempt: u32,
+    /// 0, or which repetition of the stage within the attempt. The algorithm is never repeated.
+    #[serde(default)]
+    pub repetition: u32,
     /// Its Job.
     pub job_name: String,
     /// The Job's uid.
@@ -103,6 +106,7 @@ impl StageStatus {
         Self {
             stage,
             attempt,
+            repetition: 0,
             job_name,
             job_uid,
             pod_name: None,
@@ -124,10 +128,11 @@ impl StageStatus {
 }
 
 impl ComputeWorkflowStatus {
-    /// A stage of the attempt that this status speaks of.
+    /// A stage of the attempt that this status speaks of, in its last repetition.
     pub fn stage(&self, stage: Stage) -> Option<&StageStatus> {
         self.stages
             .iter()
+            .rev()
             .find(|status| status.stage == stage && status.attempt == self.attempt)
     }
 
@@ -136,6 +141,7 @@ impl ComputeWorkflowStatus {
         let attempt = self.attempt;
         self.stages
             .iter_mut()
+            .rev()
             .find(|status| status.stage == stage && status.attempt == attempt)
     }
 

@@ -24,7 +24,7 @@ pub const COLLECTED: &str = "compute.tidewatch.dev/collected";
 
 /// Version of the manifests that this program renders. A workflow pins the one it was made under, and an operator that does not
 /// know it leaves the workflow to one that does.
-pub const TEMPLATE_VERSION: u32 = 1;
+pub const TEMPLATE_VERSION: u32 = 2;
 
 /// What is asked of the cluster for one job. Inert while `attempt` is 0.
 ///
@@ -97,6 +97,9 @@ pub struct JobFacts {
     /// SHA-256 of the frozen specification in the ledger.
     #[schemars(with = "String")]
     pub spec_sha256: B256,
+    /// Attempts that earlier workflows of this job had: this one's first is the next.
+    #[serde(default)]
+    pub attempts_before: u32,
     /// Version of the manifests.
     pub template_version: u32,
     /// Image of our own stages, pinned by digest.
@@ -112,6 +115,12 @@ pub struct JobFacts {
     pub run_as: u32,
     /// What may come out.
     pub release: ReleaseFacts,
+    /// The publisher's own program that everything `filtered` goes through.
+    #[serde(default)]
+    pub filter: Option<FilterFacts>,
+    /// Secrets, in the same namespace, with headers or keys for the inputs. Only the configure stage mounts them.
+    #[serde(default)]
+    pub input_secrets: Vec<String>,
     /// Where results go.
     pub results: ResultsFacts,
     /// Whether the publisher lets the algorithm use the network.
@@ -143,6 +152,16 @@ pub struct AlgorithmFacts {
     pub did: Option<Did>,
 }
 
+/// The publisher's filter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FilterFacts {
+    /// Image, pinned by digest: `repository@sha256:…`.
+    pub image: String,
+    /// Command line for `/bin/sh -c`; absent: what the image itself starts.
+    pub entrypoint: Option<String>,
+}
+
 /// What the algorithm may use, in Kubernetes' quantities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -164,12 +183,21 @@ pub struct ReleaseFacts {
     /// For result files: `raw`, `filtered` or `none`.
     #[schemars(with = "String")]
     pub results: Release,
+    /// For the log, as far as the parties get it: `raw`, `filtered` or `none`.
+    #[serde(default = "nothing")]
+    #[schemars(with = "String")]
+    pub logs: Release,
     /// Most bytes of results.
     pub result_bytes: u64,
     /// Most result files.
     pub result_files: u32,
     /// Most bytes of log.
     pub log_bytes: u64,
+}
+
+/// What may leave where nobody said.
+const fn nothing() -> Release {
+    Release::None
 }
 
 /// Where results go.

@@ -46,6 +46,8 @@ pub struct WorkflowPlan {
     pub spec_digest: B256,
     /// Unix user that this job's stages run as: one of its own among live jobs, 10000 to 64999.
     pub run_as: u32,
+    /// Attempts that earlier workflows of this job had; only its making looks at it.
+    pub attempts_before: u32,
 }
 
 /// A workflow as an engine sees it.
@@ -129,6 +131,20 @@ pub struct Published {
     pub bytes: u64,
     /// The job log.
     pub log: LogSummary,
+    /// What the publisher's filter left of it; absent where the parties get the log as it is, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filtered_log: Option<LogSummary>,
+}
+
+impl Published {
+    /// What is known of the log of a stage, if that stage has one that was published.
+    pub fn log_of(&self, stage: Stage) -> Option<LogSummary> {
+        match stage {
+            Stage::Algorithm => Some(self.log),
+            Stage::Filter => self.filtered_log,
+            Stage::Configure | Stage::Publish => None,
+        }
+    }
 }
 
 /// What is known of a job log as a whole.
@@ -231,12 +247,21 @@ pub trait Engine: Clone + Send + Sync + 'static {
         attempt: u32,
     ) -> impl Future<Output = Result<Option<LogStream<Self::Error>>, Self::Error>> + Send;
 
-    /// The record of the job log that publishing printed, in full; `None` when it cannot be had any more.
+    /// The record of the log that publishing stored, from its first byte: of the algorithm, or of the filter, which is what that
+    /// left of the algorithm's. `None` when it cannot be had any more. It does not depend on what runs, or is left, in the engine.
     fn record(
         &self,
         job: &JobName,
         attempt: u32,
-    ) -> impl Future<Output = Result<Option<Bytes>, Self::Error>> + Send;
+        stage: Stage,
+    ) -> impl Future<Output = Result<Option<LogStream<Self::Error>>, Self::Error>> + Send;
+
+    /// Ends what runs of that workflow. It cannot be taken back; done already, or no such workflow: `Ok`.
+    fn stop(
+        &self,
+        job: &JobName,
+        uid: &WorkflowUid,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Lets go of a workflow whose outcome and log are in the ledger: from now on it may be deleted.
     fn release(

@@ -51,7 +51,9 @@ impl Oep12Status {
             Some(Outcome::Failed) => match reason {
                 Some(Reason::DataProvisioningFailed) => Self::new(31, "Data provisioning failed"),
                 Some(Reason::MemoryExceeded | Reason::DiskExceeded) => limit_exceeded,
-                Some(Reason::PublishingFailed) => Self::new(61, "Publishing failed"),
+                Some(Reason::PublishingFailed | Reason::FilterFailed) => {
+                    Self::new(61, "Publishing failed")
+                }
                 Some(
                     Reason::AlgorithmProvisioningFailed
                     | Reason::ImageUnavailable

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::phase::{UnknownWord, words};
+use super::phase::{Outcome, UnknownWord, words};
 
 macro_rules! reasons {
     ($($variant:ident $code:literal $sentence:literal)*) => {
@@ -81,6 +81,7 @@ reasons! {
     ClusterRefused "cluster_refused" "The cluster refused to make a stage's pod."
     PodAltered "pod_altered" "The cluster changed the algorithm's pod, so it was never let go."
     Evicted "evicted" "The cluster evicted the algorithm's pod."
+    FilterFailed "filter_failed" "The publisher's filter failed, so nothing was published."
     PublishingFailed "publishing_failed" "The results could not be stored."
     PublishingTimeExceeded "publishing_time_exceeded" "The results were not stored in time."
     StoppedByOperator "stopped_by_operator" "An operator stopped the job."
@@ -89,6 +90,21 @@ reasons! {
     PodMissing "pod_missing" "A pod or its job is gone from the cluster without a word."
     // Ended by the chain.
     EventWithdrawn "event_withdrawn" "The event is gone from the chain for good."
+}
+
+impl Reason {
+    /// How a job that ran ends for that reason.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::TimeExceeded | Self::StartTimeExceeded | Self::PublishingTimeExceeded => {
+                Outcome::TimedOut
+            }
+            Self::StoppedByOperator | Self::WorkflowDeleted => Outcome::Stopped,
+            Self::PodMissing | Self::WorkflowMissing => Outcome::Lost,
+            Self::EventWithdrawn => Outcome::Withdrawn,
+            _ => Outcome::Failed,
+        }
+    }
 }
 
 words!(Reason, "reason");

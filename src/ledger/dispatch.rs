@@ -2,8 +2,8 @@
 //!
 //! A job may start when it is `queued`, its block is canonical, the block it is owed from (of its event, or of the payment when
 //! that came later) is deep enough to act on and verified, nobody halted or paused the deployment, its specification is frozen
-//! and it is not parked. The one statement that says so is `startable`; it chooses jobs and is asked again, with the row
-//! locked, in the transaction that commits a job to its start.
+//! and it is not parked. `startable` says so with the row locked, in the transaction that commits a job to its start; `next_in_turn`
+//! chooses among such jobs, payer by payer.
 
 use std::time::Duration;
 
@@ -34,18 +34,29 @@ pub struct Dispatchable {
     pub workflow_uid: Option<String>,
 }
 
+/// Most jobs that are in the engine at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// In all.
+    pub window: u32,
+    /// Of one payer.
+    pub of_payer: u32,
+    /// On one asset.
+    pub of_asset: u32,
+}
+
 /// Takes up to `limit` leases of `duration` on jobs that want the dispatcher: first those whose start was committed but not
-/// acknowledged, then those that may start. No more than `window` jobs are in the engine at once; the count is exact, since
-/// dispatchers of a deployment choose one after the other.
+/// acknowledged, then those that may start. The caps hold exactly, since dispatchers of a deployment choose one after the other.
 ///
-/// Oldest first. Whoever wants fairness between payers changes the order of `startable`, and nothing else.
+/// Payers take turns: whoever has fewest jobs in the engine is next, and among equals the oldest job. It goes by payer and not by
+/// consumer, since anybody may name any consumer, and only the payer has paid for it.
 ///
 /// # Errors
 /// Database errors.
 pub async fn acquire(
     transaction: &mut Transaction,
     deployment: DeploymentId,
-    window: u32,
+    caps: Caps,
     limit: u32,
     duration: Duration,
 ) -> Result<Vec<Lease>, Error> {
@@ -63,9 +74,11 @@ pub async fn acquire(
     // With a workflow already made a job takes no room in the window that it does not have.
     let made = Choice::Made(left(&chosen));
     chosen.extend(startable(transaction, deployment, made).await?);
-    let room = i64::from(window).saturating_sub(in_engine(transaction, deployment).await?);
-    let new = Choice::New(left(&chosen).min(room).max(0));
-    chosen.extend(startable(transaction, deployment, new).await?);
+    let room = i64::from(caps.window).saturating_sub(in_engine(transaction, deployment).await?);
+    let room = left(&chosen).min(room);
+    if room > 0 {
+        chosen.extend(next_in_turn(transaction, deployment, caps, room).await?);
+    }
     leases::take(transaction, &chosen, "dispatcher", duration).await
 }
 
@@ -108,8 +121,6 @@ async fn unacknowledged(
 enum Choice<'a> {
     /// Those with a workflow, nobody's, at most so many.
     Made(i64),
-    /// Those without a workflow, nobody's, at most so many.
-    New(i64),
     /// The one of this lease.
     Held(&'a Lease),
 }
@@ -121,7 +132,6 @@ async fn startable(
 ) -> Result<Vec<i64>, Error> {
     let (made, held, limit) = match choice {
         Choice::Made(limit) => (Some(true), None, limit),
-        Choice::New(limit) => (Some(false), None, limit),
         Choice::Held(lease) => (None, Some(lease), 1),
     };
     sqlx::query_scalar!(
@@ -153,6 +163,59 @@ async fn startable(
     .fetch_all(connection)
     .await
     .attempt("find jobs that may start")
+}
+
+/// Jobs without a workflow that may start, in the order of their turns, at most `room` of them.
+///
+/// The conditions are those of `startable`, which is asked again before a job is committed to its start.
+async fn next_in_turn(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    caps: Caps,
+    room: i64,
+) -> Result<Vec<i64>, Error> {
+    sqlx::query_scalar!(
+        r#"WITH busy AS MATERIALIZED (
+               SELECT s.payer, j.did FROM ledger.job_state s JOIN ledger.jobs j ON j.id = s.job_id
+               WHERE s.deployment_id = $1 AND NOT s.removed
+                 AND (s.phase IN ('configuring', 'running', 'filtering', 'publishing')
+                      OR (s.phase = 'queued' AND (s.workflow_uid IS NOT NULL OR s.lease_until > clock_timestamp())))
+           ), by_payer AS (
+               SELECT s.job_id, j.did, greatest(s.block_number, s.owed_block) AS owed,
+                      row_number() OVER (PARTITION BY s.payer ORDER BY greatest(s.block_number, s.owed_block), s.job_id)
+                      + (SELECT count(*) FROM busy b WHERE b.payer IS NOT DISTINCT FROM s.payer) AS turn
+               FROM ledger.job_state s
+               JOIN ledger.jobs j ON j.id = s.job_id
+               JOIN ledger.cursors c ON c.deployment_id = s.deployment_id
+               WHERE s.deployment_id = $1 AND s.phase = 'queued' AND NOT s.removed AND s.block_canonical AND s.workflow_uid IS NULL
+                 AND greatest(s.block_number, s.owed_block) <= c.act_number
+                 AND greatest(s.block_number, s.owed_block) <= c.verified_number
+                 AND c.halt IS NULL
+                 AND coalesce((SELECT a.action = 'resume' FROM ledger.operator_actions a WHERE a.action IN ('pause', 'resume')
+                               ORDER BY a.id DESC LIMIT 1), true)
+                 AND EXISTS (SELECT 1 FROM ledger.job_specs p WHERE p.job_id = s.job_id)
+                 AND NOT EXISTS (SELECT 1 FROM ledger.parked p WHERE p.deployment_id = s.deployment_id AND p.kind = 'job'
+                                                                 AND p.key = j.name AND p.replayed_at IS NULL)
+                 AND s.not_before <= clock_timestamp() AND (s.lease_until IS NULL OR s.lease_until <= clock_timestamp())
+           ), by_asset AS (
+               SELECT p.job_id, p.turn, p.owed,
+                      row_number() OVER (PARTITION BY p.did ORDER BY p.turn, p.owed, p.job_id)
+                      + (SELECT count(*) FROM busy b WHERE b.did = p.did) AS of_asset
+               FROM by_payer p WHERE p.turn <= $2
+           ), chosen AS MATERIALIZED (
+               SELECT a.job_id, row_number() OVER (ORDER BY a.turn, a.owed, a.job_id) AS place
+               FROM by_asset a WHERE a.of_asset <= $3 ORDER BY place LIMIT $4
+           )
+           SELECT s.job_id FROM chosen o JOIN ledger.job_state s ON s.job_id = o.job_id
+           ORDER BY o.place FOR UPDATE OF s SKIP LOCKED"#,
+        deployment.0,
+        i64::from(caps.of_payer),
+        i64::from(caps.of_asset),
+        room
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("find the jobs whose turn it is")
 }
 
 /// Whether a leased job may start at this moment, its row locked from now on if so. False also when somebody else has the row

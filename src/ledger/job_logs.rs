@@ -102,36 +102,86 @@ pub async fn append(
     insert(transaction, key, &[offset(start)?], &[body]).await
 }
 
-/// Replaces the preview by the record, all of it, and closes the log. The caller has checked the record against its summary.
-///
-/// # Errors
-/// Database errors.
-pub async fn replace(
-    transaction: &mut Transaction,
+/// A log whose preview is being replaced by the record, as that comes in; a megabyte of it is held. It is all in the caller's
+/// transaction: readers see the preview until that commits, and again when it does not.
+#[derive(Debug)]
+pub struct Replacement<'a> {
+    transaction: &'a mut Transaction,
     key: LogKey,
-    record: &[u8],
-    summary: &LogSummary,
-) -> Result<(), Error> {
-    open(transaction, key).await?;
-    sqlx::query!(
-        "DELETE FROM ledger.job_log_chunks WHERE job_id = $1 AND attempt = $2 AND stage = $3",
-        key.job.0,
-        number(key.attempt)?,
-        key.stage.as_str()
-    )
-    .execute(&mut **transaction)
-    .await
-    .attempt("drop the preview of a job log")?;
-    let chunks: Vec<&[u8]> = record.chunks(CHUNK).collect();
-    let mut start = 0;
-    for batch in chunks.chunks(CHUNKS_PER_STATEMENT) {
-        let starts = (0..batch.len())
-            .map(|index| offset(start + index * CHUNK))
-            .collect::<Result<Vec<_>, _>>()?;
-        insert(transaction, key, &starts, batch).await?;
-        start += batch.len() * CHUNK;
+    /// Bytes that are stored.
+    start: u64,
+    waiting: Vec<u8>,
+    digest: Sha256,
+}
+
+impl<'a> Replacement<'a> {
+    /// Drops the preview; `None` when the log is closed: then nothing is to be replaced.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn begin(
+        transaction: &'a mut Transaction,
+        key: LogKey,
+    ) -> Result<Option<Self>, Error> {
+        if open(transaction, key).await?.is_none() {
+            return Ok(None);
+        }
+        sqlx::query!(
+            "DELETE FROM ledger.job_log_chunks WHERE job_id = $1 AND attempt = $2 AND stage = $3",
+            key.job.0,
+            number(key.attempt)?,
+            key.stage.as_str()
+        )
+        .execute(&mut **transaction)
+        .await
+        .attempt("drop the preview of a job log")?;
+        Ok(Some(Self {
+            transaction,
+            key,
+            start: 0,
+            waiting: Vec::new(),
+            digest: Sha256::new(),
+        }))
     }
-    close(transaction, key, summary).await
+
+    /// Adds the next bytes of the record.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn append(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.digest.update(piece);
+        self.waiting.extend_from_slice(piece);
+        while self.waiting.len() >= CHUNK * CHUNKS_PER_STATEMENT {
+            let rest = self.waiting.split_off(CHUNK * CHUNKS_PER_STATEMENT);
+            let full = std::mem::replace(&mut self.waiting, rest);
+            self.store(&full).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores what is left, and answers the number and the SHA-256 of all bytes. The caller compares them and closes the log.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn finish(mut self) -> Result<(u64, B256), Error> {
+        let rest = std::mem::take(&mut self.waiting);
+        self.store(&rest).await?;
+        let digest = B256::from_slice(&self.digest.finalize_reset());
+        Ok((self.start, digest))
+    }
+
+    async fn store(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let chunks: Vec<&[u8]> = bytes.chunks(CHUNK).collect();
+        let mut starts = Vec::with_capacity(chunks.len());
+        for chunk in &chunks {
+            starts.push(offset(self.start)?);
+            self.start += chunk.len() as u64;
+        }
+        insert(self.transaction, self.key, &starts, &chunks).await
+    }
 }
 
 /// Closes a log with what is known of it as a whole; its chunks stay.
@@ -158,6 +208,33 @@ pub async fn close(
     .await
     .attempt("close a job log")?;
     Ok(())
+}
+
+/// What a closed log is as a whole; `None` while it is open, or when there is none.
+///
+/// # Errors
+/// Database errors, and [`Error::Unreadable`].
+pub async fn find_closed(
+    connection: &mut PgConnection,
+    key: LogKey,
+) -> Result<Option<Completeness>, Error> {
+    let word = sqlx::query_scalar!(
+        "SELECT completeness FROM ledger.job_logs WHERE job_id = $1 AND attempt = $2 AND stage = $3",
+        key.job.0,
+        number(key.attempt)?,
+        key.stage.as_str()
+    )
+    .fetch_optional(connection)
+    .await
+    .attempt("ask whether a job log is closed")?;
+    let known = [
+        Completeness::Complete,
+        Completeness::Truncated,
+        Completeness::Gap,
+        Completeness::Unverified,
+    ];
+    let closed = word.flatten();
+    Ok(closed.and_then(|word| known.into_iter().find(|known| known.as_str() == word)))
 }
 
 /// Number and SHA-256 of the bytes that are stored of a log, called by the name of `completeness`. Holds one chunk at a time.

@@ -50,6 +50,7 @@ mod error;
 pub mod facts;
 pub mod footings;
 pub mod gauges;
+pub mod interventions;
 pub mod job_documents;
 pub mod job_logs;
 pub mod jobs;

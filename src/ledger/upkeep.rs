@@ -198,8 +198,8 @@ pub async fn remove_unmade(
     Ok(removed.rows_affected())
 }
 
-/// Takes up to `limit` leases of `duration` on jobs that have been over for `delay` and were let go of, or whose workflow was
-/// never recorded.
+/// Takes up to `limit` leases of `duration` on jobs that have been over for `delay`, or shall be tried again, and were let go of, or
+/// whose workflow was never recorded.
 ///
 /// # Errors
 /// Database errors.
@@ -217,7 +217,7 @@ pub async fn acquire_removable(
          LEFT JOIN ledger.job_attempts a ON a.job_id = s.job_id AND a.attempt = s.attempt
          WHERE s.deployment_id = $1 AND NOT s.removed AND s.phase IN ('awaiting_review', 'finished') AND s.run_as IS NOT NULL
            AND (s.released OR s.workflow_uid IS NULL)
-           AND coalesce(s.finished_at, a.finished_at) <= clock_timestamp() - make_interval(secs => $2)
+           AND (s.retry OR coalesce(s.finished_at, a.finished_at) <= clock_timestamp() - make_interval(secs => $2))
            AND s.not_before <= clock_timestamp() AND (s.lease_until IS NULL OR s.lease_until <= clock_timestamp())
            AND NOT EXISTS (SELECT 1 FROM ledger.parked p WHERE p.deployment_id = s.deployment_id AND p.kind = 'job'
                                                            AND p.key = j.name AND p.replayed_at IS NULL)

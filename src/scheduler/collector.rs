@@ -6,11 +6,13 @@
 //! # The end, and why nothing is lost
 //!
 //! 1. The engine says that the attempt ended, and what was published.
-//! 2. The **record** of the log is taken from the engine and compared with the number of bytes and the hash that publishing
-//!    announced. What differs is not accepted but asked for again, with growing delay; only after `TRIES` times is the preview kept
-//!    instead, and called what it is, a gap.
-//! 3. One transaction, under the lease's token: the record replaces the preview, `job_logs` says how complete it is, the results'
-//!    manifest is recorded, the attempt is closed, and the status becomes `finished` (or `awaiting_review`).
+//! 2. The **record** of the log replaces the preview, in a transaction of its own that closes the log: piece by piece, however
+//!    large it is, and compared at the end with the number of bytes and the hash that publishing announced. What differs is not
+//!    accepted but asked for again, with growing delay; only after `TRIES` times is the preview kept instead, and called what it
+//!    is, a gap. A preview that is the record already, which most are, is closed as it is. Nothing of the job's row is locked
+//!    meanwhile, so that the lease can be renewed; a log that is closed is never touched again, so that a death after it costs nothing.
+//! 3. One transaction, under the lease's token: the results' manifest is recorded, the attempt is closed, and the status becomes
+//!    `finished` (or `awaiting_review`).
 //! 4. `engine.release` drops the workflow's finalizer: from now on it may be deleted.
 //! 5. `released` is set.
 //!
@@ -24,6 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::StreamExt;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -33,9 +36,9 @@ use super::ending::{FinalLog, record_end};
 use super::holding::{settle, while_renewed};
 use super::moves::{concerns, end_of};
 use super::preview::{Copied, copy};
-use crate::engine::{Completeness, Engine, Observation, Stage, WorkflowUid};
+use crate::engine::{Completeness, Engine, LogStream, LogSummary, Observation, Stage, WorkflowUid};
 use crate::ids::{DeploymentId, JobId, JobName};
-use crate::ledger::job_logs::{self, LogKey};
+use crate::ledger::job_logs::{self, LogKey, Replacement};
 use crate::ledger::leases::{self, Lease};
 use crate::ledger::upkeep::{self, Collectable, Held};
 use crate::ledger::{self, Ledger, status};
@@ -286,7 +289,7 @@ impl<E: Engine> Shared<E> {
             &mut locked,
             seen,
             job.review,
-            &log,
+            log,
             "collector",
         )
         .await?;
@@ -299,30 +302,55 @@ impl<E: Engine> Shared<E> {
         Ok(true)
     }
 
-    /// What is to be kept of the log. The record where there is one; otherwise what the preview is worth.
+    /// What is to be kept of the logs. The records where there are some; otherwise what the preview is worth.
     async fn final_log(&self, job: &Following<'_>, seen: &Observation) -> Result<FinalLog, Error> {
-        let Some(announced) = seen.published.as_ref().map(|published| published.log) else {
+        let Some(published) = &seen.published else {
             // Nothing was published, so this is the last chance to copy what is still there.
             self.copy(job).await?;
             let started = has_algorithm_started(seen);
             let preview = self.preview(job, Completeness::Gap).await?;
             return Ok(FinalLog::of_preview(preview, job.log_limit, started));
         };
+        for stage in [Stage::Algorithm, Stage::Filter] {
+            if let Some(announced) = published.log_of(stage) {
+                self.bring_in(job, stage, announced).await?;
+            }
+        }
+        Ok(FinalLog::Closed)
+    }
+
+    /// Closes a log with the record that was announced, or with what is left of it.
+    async fn bring_in(
+        &self,
+        job: &Following<'_>,
+        stage: Stage,
+        announced: LogSummary,
+    ) -> Result<(), Error> {
+        let key = LogKey { stage, ..job.key };
+        let mut connection = self.ledger.acquire().await?;
+        if job_logs::find_closed(&mut connection, key).await?.is_some() {
+            return Ok(());
+        }
+        let preview = job_logs::summarize(&mut connection, key, announced.completeness).await?;
+        drop(connection);
+        if preview == announced {
+            return self.close(key, Some(announced)).await;
+        }
         let record = self
             .engine
-            .record(job.name, job.key.attempt)
+            .record(job.name, key.attempt, stage)
             .await
             .map_err(Error::engine("take the record of the log of", job.name))?;
         let Some(record) = record else {
-            return self.preview_as_record(job, announced).await;
+            tracing::error!(job = %job.name, %stage, "the record of the log of {} is gone; what was copied of it is kept", job.name);
+            return self.close(key, None).await;
         };
-        let found = record.len() as u64;
-        if let Some(log) = FinalLog::checked(record, announced) {
-            return Ok(log);
-        }
-        if self.count_mismatch(job.key.job) >= TRIES {
-            tracing::error!(job = %job.name, "the record of the log of {} cannot be had; it ends with a gap", job.name);
-            return self.preview_as_record(job, announced).await;
+        let Some(found) = self.replace(job, key, record, announced).await? else {
+            return Ok(());
+        };
+        if self.count_mismatch(key.job) >= TRIES {
+            tracing::error!(job = %job.name, %stage, "the record of the log of {} cannot be had; it ends with a gap", job.name);
+            return self.close(key, None).await;
         }
         Err(Error::RecordMismatch {
             job: job.name.clone(),
@@ -331,20 +359,43 @@ impl<E: Engine> Shared<E> {
         })
     }
 
-    /// The preview instead of a record that cannot be had any more: as good as it if the bytes are the announced ones.
-    async fn preview_as_record(
+    /// Replaces the preview by the record and closes the log; answers the number of bytes when they are not the announced ones,
+    /// and then has changed nothing.
+    async fn replace(
         &self,
         job: &Following<'_>,
-        announced: crate::engine::LogSummary,
-    ) -> Result<FinalLog, Error> {
-        let mut connection = self.ledger.acquire().await?;
-        let preview = job_logs::summarize(&mut connection, job.key, announced.completeness).await?;
-        let completeness = if preview == announced {
-            announced.completeness
-        } else {
-            Completeness::Gap
+        key: LogKey,
+        mut record: LogStream<E::Error>,
+        announced: LogSummary,
+    ) -> Result<Option<u64>, Error> {
+        let mut transaction = self.ledger.begin().await?;
+        let Some(mut replacement) = Replacement::begin(&mut transaction, key).await? else {
+            return Ok(None);
         };
-        Ok(FinalLog::Preview(completeness))
+        while let Some(piece) = record.next().await {
+            let piece = piece.map_err(Error::engine("take the record of the log of", job.name))?;
+            replacement.append(&piece).await?;
+        }
+        let (bytes, sha256) = replacement.finish().await?;
+        if (bytes, sha256) != (announced.bytes, announced.sha256) {
+            return Ok(Some(bytes));
+        }
+        job_logs::close(&mut transaction, key, &announced).await?;
+        ledger::commit(transaction).await?;
+        Ok(None)
+    }
+
+    /// Closes a log as it stands in the ledger: as the announced one, or else with a gap.
+    async fn close(&self, key: LogKey, announced: Option<LogSummary>) -> Result<(), Error> {
+        let mut transaction = self.ledger.begin().await?;
+        if job_logs::open(&mut transaction, key).await?.is_some() {
+            // Summed up again behind the lock: another collector may have appended.
+            let stands = job_logs::summarize(&mut transaction, key, Completeness::Gap).await?;
+            let summary = announced.filter(|announced| announced.sha256 == stands.sha256);
+            job_logs::close(&mut transaction, key, &summary.unwrap_or(stands)).await?;
+        }
+        ledger::commit(transaction).await?;
+        Ok(())
     }
 
     async fn preview(&self, job: &Following<'_>, called: Completeness) -> Result<u64, Error> {

@@ -37,11 +37,12 @@ use futures::StreamExt;
 
 use super::Error;
 use super::holding::{settle, within};
+use super::stopping::tell_stops;
 use super::telling::Telling;
 use crate::engine::{Engine, WorkflowPlan, WorkflowUid};
 use crate::ids::{DeploymentId, JobName};
 use crate::jobs::{Phase, Status};
-use crate::ledger::dispatch::{self, Dispatchable};
+use crate::ledger::dispatch::{self, Caps, Dispatchable};
 use crate::ledger::leases::{self, Lease};
 use crate::ledger::{self, Ledger, attempts, status};
 use crate::worker::{Chain, Progress, Worker};
@@ -57,8 +58,8 @@ const USERS_TRIED: u32 = 256;
 /// How much a dispatcher does at once.
 #[derive(Clone, Copy, Debug)]
 pub struct DispatcherSettings {
-    /// Most jobs of the deployment that are in the engine at once, over all replicas.
-    pub window: u32,
+    /// Most jobs of the deployment that are in the engine at once, over all replicas: in all, of one payer, on one asset.
+    pub caps: Caps,
     /// Most jobs that this replica starts at once.
     pub concurrency: u32,
     /// How long a step may take; after that another replica may try.
@@ -68,7 +69,11 @@ pub struct DispatcherSettings {
 impl Default for DispatcherSettings {
     fn default() -> Self {
         Self {
-            window: 50,
+            caps: Caps {
+                window: 50,
+                of_payer: 25,
+                of_asset: 50,
+            },
             concurrency: 8,
             lease: Duration::from_secs(20),
         }
@@ -91,6 +96,7 @@ impl<E: Engine> Worker for Dispatcher<E> {
     const NAME: &'static str = "dispatcher";
 
     async fn tick(&mut self) -> Result<Progress, Error> {
+        tell_stops(&self.ledger, self.deployment, &self.engine).await?;
         let started = self.start_some().await;
         let told = self
             .telling
@@ -140,19 +146,13 @@ impl<E: Engine> Dispatcher<E> {
 
     async fn acquire(&self) -> Result<Vec<Lease>, Error> {
         let DispatcherSettings {
-            window,
+            caps,
             concurrency,
             lease,
         } = self.settings;
         let mut transaction = self.ledger.begin().await?;
-        let leases = dispatch::acquire(
-            &mut transaction,
-            self.deployment,
-            window,
-            concurrency,
-            lease,
-        )
-        .await?;
+        let leases =
+            dispatch::acquire(&mut transaction, self.deployment, caps, concurrency, lease).await?;
         ledger::commit(transaction).await?;
         Ok(leases)
     }
@@ -208,6 +208,7 @@ impl<E: Engine> Dispatcher<E> {
             spec,
             spec_digest: job.spec_digest,
             run_as,
+            attempts_before: job.status.attempt,
         })
     }
 

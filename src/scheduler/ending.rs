@@ -1,34 +1,23 @@
 //! The end of a job in the ledger: log, results, attempt and status, in one transaction.
 
-use alloy::primitives::B256;
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
-
 use super::Error;
 use super::moves::{end_of, passed};
-use crate::engine::{Completeness, LogSummary, Observation, Published};
+use crate::engine::{Completeness, Observation, Published};
 use crate::jobs::{Footing, Outcome, Phase, Reason, Status};
 use crate::ledger::job_logs::{self, LogKey};
 use crate::ledger::status::Locked;
 use crate::ledger::{Transaction, attempts, footings, results, status};
 
 /// What the ledger keeps of the algorithm's log when a job ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum FinalLog {
-    /// The record, checked against its summary: it replaces the preview.
-    Record(Bytes, LogSummary),
+    /// The log is closed already: the record is in the ledger.
+    Closed,
     /// The preview as it is, of which only that much is known.
     Preview(Completeness),
 }
 
 impl FinalLog {
-    /// The record, if it is the one that was announced.
-    pub(super) fn checked(record: Bytes, announced: LogSummary) -> Option<Self> {
-        let same = record.len() as u64 == announced.bytes
-            && B256::from_slice(&Sha256::digest(&record)) == announced.sha256;
-        same.then_some(Self::Record(record, announced))
-    }
-
     /// What a preview is worth without a record. Without any byte it is the whole log if the algorithm never started; filled to
     /// the limit it is what the record would have been; otherwise something may be missing.
     pub(super) fn of_preview(bytes: u64, limit: u64, algorithm_started: bool) -> Self {
@@ -53,7 +42,7 @@ pub(super) async fn record_end(
     locked: &mut Locked,
     seen: &Observation,
     review: bool,
-    log: &FinalLog,
+    log: FinalLog,
     worker: &'static str,
 ) -> Result<bool, Error> {
     let (job, attempt) = (locked.job, seen.attempt);
@@ -83,7 +72,11 @@ pub(super) async fn record_end(
         status::advance(transaction, locked, step, worker).await?;
     }
     let end = if review && published.is_some_and(holds_something) {
-        Status::of_phase(Phase::AwaitingReview, attempt)
+        // The reason says how it will have ended once it is released.
+        Status {
+            reason: end.reason,
+            ..Status::of_phase(Phase::AwaitingReview, attempt)
+        }
     } else {
         end
     };
@@ -121,7 +114,7 @@ pub(super) async fn record_loss(
     let Status { phase, attempt, .. } = locked.status;
     if attempt > 0 {
         let key = LogKey::algorithm(locked.job, attempt);
-        keep_log(transaction, key, &FinalLog::Preview(Completeness::Gap)).await?;
+        keep_log(transaction, key, FinalLog::Preview(Completeness::Gap)).await?;
         attempts::close(transaction, locked.job, attempt).await?;
     }
     tracing::warn!(job = %locked.name, %phase, attempt, "the workflow of {} is gone: the job is lost", locked.name);
@@ -130,17 +123,15 @@ pub(super) async fn record_loss(
     Ok(())
 }
 
-async fn keep_log(transaction: &mut Transaction, key: LogKey, log: &FinalLog) -> Result<(), Error> {
-    match log {
-        FinalLog::Record(record, summary) => {
-            job_logs::replace(transaction, key, record, summary).await?;
-        }
-        FinalLog::Preview(completeness) => {
-            // Locked before it is summed up: a collector that does not know yet that its lease is lost may still append.
-            job_logs::open(transaction, key).await?;
-            let summary = job_logs::summarize(transaction, key, *completeness).await?;
-            job_logs::close(transaction, key, &summary).await?;
-        }
+async fn keep_log(transaction: &mut Transaction, key: LogKey, log: FinalLog) -> Result<(), Error> {
+    let FinalLog::Preview(completeness) = log else {
+        return Ok(());
+    };
+    // Locked before it is summed up: a collector that does not know yet that its lease is lost may still append. One that is closed
+    // holds the record, and stays as it is.
+    if job_logs::open(transaction, key).await?.is_some() {
+        let summary = job_logs::summarize(transaction, key, completeness).await?;
+        job_logs::close(transaction, key, &summary).await?;
     }
     Ok(())
 }
@@ -148,22 +139,6 @@ async fn keep_log(transaction: &mut Transaction, key: LogKey, log: &FinalLog) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn summary(bytes: &[u8]) -> LogSummary {
-        LogSummary {
-            bytes: bytes.len() as u64,
-            sha256: B256::from_slice(&Sha256::digest(bytes)),
-            completeness: Completeness::Complete,
-        }
-    }
-
-    #[test]
-    fn only_the_announced_record_is_one() {
-        let announced = summary(b"words");
-        assert!(FinalLog::checked(Bytes::from_static(b"words"), announced).is_some());
-        assert!(FinalLog::checked(Bytes::from_static(b"wordz"), announced).is_none());
-        assert!(FinalLog::checked(Bytes::from_static(b"word"), announced).is_none());
-    }
 
     #[test]
     fn a_success_is_said_only_while_its_event_is_on_the_chain() {
@@ -182,7 +157,7 @@ mod tests {
     fn a_preview_is_never_called_more_than_it_is() {
         let worth = |bytes, started| match FinalLog::of_preview(bytes, 100, started) {
             FinalLog::Preview(completeness) => completeness,
-            FinalLog::Record(..) => panic!("no record was given"),
+            FinalLog::Closed => panic!("no record was given"),
         };
         assert_eq!(worth(0, false), Completeness::Complete);
         assert_eq!(worth(0, true), Completeness::Gap);

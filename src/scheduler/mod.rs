@@ -7,6 +7,7 @@
 //! Layout:
 //! - `judge/`: what the recorded events mean; `resolver/`: what an admitted job runs;
 //! - `dispatcher.rs`: hands queued jobs to the engine, each exactly once;
+//! - `stopping.rs`: what the dispatcher tells the engine of what an operator stopped;
 //! - `telling.rs`: what the dispatcher tells the engine of the events of running jobs;
 //! - `observer.rs`: notes what became of them, `moves.rs` being the pure half: what an observation says about a status;
 //! - `collector.rs`: copies the log while it is written and brings the end of a job into the ledger, with `preview.rs` for the
@@ -41,6 +42,7 @@ mod observer;
 mod preview;
 mod reaper;
 mod resolver;
+mod stopping;
 mod telling;
 
 pub use collector::Collector;

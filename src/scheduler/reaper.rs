@@ -15,7 +15,7 @@ use crate::engine::{Engine, WorkflowUid};
 use crate::ids::DeploymentId;
 use crate::ledger::leases::{self, Lease};
 use crate::ledger::upkeep::{self, Held};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Ledger, interventions, status};
 use crate::worker::{Progress, Worker};
 
 /// Jobs of one tick.
@@ -121,9 +121,7 @@ impl<E: Engine> Reaper<E> {
         // What another ledger started under this name is not ours to touch, and ours is gone.
         let ours = left.filter(|left| left.attempt == 0 || recorded.as_ref() == Some(&left.uid));
         let Some(left) = ours else {
-            let mut connection = self.ledger.acquire().await?;
-            upkeep::mark_removed(&mut connection, lease).await?;
-            return Ok(leases::release(&mut connection, lease).await?);
+            return self.removed(lease).await;
         };
         // An inert one that is not on record was made by a dispatcher that came too late.
         if recorded.as_ref() != Some(&left.uid) {
@@ -135,6 +133,16 @@ impl<E: Engine> Reaper<E> {
         }
         let mut connection = self.ledger.acquire().await?;
         Ok(leases::yield_for(&mut connection, lease, LOOK_AGAIN).await?)
+    }
+
+    /// Notes that nothing is left; a job that shall be tried again is queued in the same transaction.
+    async fn removed(&self, lease: &Lease) -> Result<(), Error> {
+        let mut transaction = self.ledger.begin().await?;
+        upkeep::mark_removed(&mut transaction, lease).await?;
+        leases::release(&mut transaction, lease).await?;
+        let mut locked = status::lock(&mut transaction, lease.job).await?;
+        interventions::queue_again(&mut transaction, &mut locked, Self::NAME).await?;
+        Ok(ledger::commit(transaction).await?)
     }
 
     async fn remove_uid(&self, job: &Held, uid: &WorkflowUid) -> Result<(), Error> {

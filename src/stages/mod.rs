@@ -12,6 +12,7 @@
 //! /data/ddos/<did without prefix>             what is known of the asset; read-only for the algorithm
 //! /data/outputs, /data/logs                   the algorithm's to write (OEP-12)
 //! /data/record                                the guard's job log; the algorithm cannot reach it
+//! /data/filtered/outputs, /data/filtered/logs/log   what the publisher's filter leaves, where there is one
 //! ```
 //!
 //! | stage | command | mounts |
@@ -19,7 +20,8 @@
 //! | configure | `tidewatch stage configure --plan /plan/configure.json --data /data` | the claim at `/data`, the per-job Secret at `/plan` |
 //! | install the guard (init container of the algorithm's pod) | `tidewatch stage install-guard --to /tool/guard` | an emptyDir at `/tool` |
 //! | algorithm | `/tool/guard run --record /data/record --watch /data/outputs --watch /data/logs --log-bytes N --seconds N --disk-bytes N [--allow-network] -- /bin/sh -c ENTRYPOINT` | parts of the claim by subPath (`record`, `outputs`, `logs` writable, the others read-only), `/tool` read-only, an emptyDir at `/tmp` |
-//! | publish | `tidewatch stage publish --plan JSON --data /data` (`--plan @FILE` reads a file) | outputs and record read-only, the results Secret at `/secrets/results` |
+//! | filter | the publisher's own | outputs and record read-only, `filtered` writable, an emptyDir at `/tmp` |
+//! | publish | `tidewatch stage publish --plan JSON --data /data` (`--plan @FILE` reads a file) | outputs, record and filtered read-only, inputs writable, since it deletes them, the results Secret at `/secrets/results` |
 //!
 //! Flags that the pods need not give: `--message FILE` (all but `install-guard`; default `/dev/termination-log`),
 //! `--credentials DIRECTORY` of publish (default `/secrets/results`; one file per option, named like `AWS_ACCESS_KEY_ID`),
@@ -40,7 +42,7 @@
 //! Layout: `plan.rs` the plans and endings, `ending.rs` how an ending is written, `configure/`, `install.rs`, `guard/`, `publish/`.
 //! They are one room since the volume is their only wire; each has its own errors, which know exit code and reason.
 //!
-//! `publish` prints the job log's bytes on its standard output and nothing else anywhere, so that its container log is the record.
+//! Our own programs print nothing of the algorithm's: the record of its log goes to the results store, for operators.
 
 pub mod configure;
 mod ending;

@@ -18,6 +18,12 @@ pub struct ConfigurePlan {
     pub algorithm: Option<Code>,
     /// Most bytes that may be written in all.
     pub disk_bytes: u64,
+    /// The gateway that `ipfs` addresses are had from: `https://host`.
+    #[serde(default)]
+    pub ipfs_gateway: Option<String>,
+    /// Whether room is made for what a filter leaves.
+    #[serde(default)]
+    pub filtered: bool,
 }
 
 /// One input file.
@@ -26,10 +32,13 @@ pub struct ConfigurePlan {
 pub struct InputFile {
     /// Its number and file name.
     pub index: u32,
-    /// Where it is: `http`, `https`, or `file` for development.
+    /// Where it is: a web server, an object store (`s3`, `gs`, `az`), the IPFS gateway, or `file` for development.
     pub url: String,
     /// SHA-256 that its bytes must have.
     pub sha256: Option<B256>,
+    /// Directory below the inputs' secrets with headers, or the object store's options, for the fetch.
+    #[serde(default)]
+    pub secret: Option<String>,
 }
 
 /// What `publish` has to store, and what it may let out. It holds no secret.
@@ -40,14 +49,18 @@ pub struct PublishPlan {
     pub job: JobName,
     /// The attempt; part of every key.
     pub attempt: u32,
-    /// `s3://bucket/prefix`, or `file:///path` for development.
+    /// `s3://bucket/prefix`, `gs://…`, `az://…`, or `file:///path` for development.
     pub results_url: String,
-    /// Whether result files may leave.
+    /// Which result files may leave: the algorithm's, the filter's, or none.
     pub results: Release,
+    /// Which log the parties may have: the algorithm's, the filter's, or none.
+    pub logs: Release,
     /// Most bytes of results.
     pub result_bytes: u64,
     /// Most result files.
     pub result_files: u32,
+    /// Most bytes of a log that the filter left; the algorithm's own was bounded by the guard.
+    pub log_bytes: u64,
 }
 
 /// How a stage ended: its termination message, at most 4096 bytes (the kubelet's limit).

@@ -41,6 +41,6 @@ pub use image::{BadImage, ImageReference, ImageRule};
 pub use quantity::{BadQuantity, Quantity};
 pub use registration::named_agreement;
 pub use resolve::{Conclusion, Frozen, Refusal, Resolution, Source, resolve};
-pub use spec::{AlgorithmSpec, InputSpec, JobSpec, Release, ReleaseRule, Resources};
+pub use spec::{AlgorithmSpec, FilterSpec, InputSpec, JobSpec, Release, ReleaseRule, Resources};
 pub use trust::{Made, TrustedAlgorithm};
 pub use want::{Checksum, Finding, Found, ImageFacts, Subject, Want};

@@ -158,7 +158,7 @@ pub(super) fn release(policy: &ReleasePolicy, vetted: bool) -> ReleaseRule {
     ReleaseRule {
         results: policy.results,
         logs: policy.logs.unwrap_or(by_trust),
-        review: false,
+        review: policy.review,
         result_bytes: policy.result_bytes,
         result_files: policy.result_files,
         log_bytes: policy.log_bytes,

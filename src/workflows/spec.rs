@@ -28,6 +28,9 @@ pub struct JobSpec {
     pub allow_network: bool,
     /// What may come out.
     pub release: ReleaseRule,
+    /// The publisher's own program that what is `filtered` goes through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<FilterSpec>,
 }
 
 impl JobSpec {
@@ -63,6 +66,16 @@ pub struct AlgorithmSpec {
     pub code: Option<Code>,
     /// Whether the publisher vetted it: named by the publisher's own catalog, or among the asset's trusted algorithms.
     pub vetted: bool,
+}
+
+/// The publisher's filter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FilterSpec {
+    /// Image, pinned by digest: `repository@sha256:…`.
+    pub image: String,
+    /// Command line for `/bin/sh -c`; absent: what the image itself starts.
+    pub entrypoint: Option<String>,
 }
 
 /// One input file.

@@ -11,6 +11,7 @@ mod admission;
 mod agent;
 mod api;
 mod architecture;
+mod canary;
 mod checking;
 mod commands;
 mod crash;

@@ -86,6 +86,9 @@ pub(in crate::api) async fn read(
     let asked = asked(query.as_deref(), &headers)?;
     let mut transaction = shared.reader.snapshot().await?;
     let (deployment, job) = shared.job(&mut transaction, &id).await?;
+    if reader::is_erased(&mut transaction, job.id).await? {
+        return Err(Problem::erased());
+    }
     let log = reader::find_job_log(&mut transaction, job.id, asked.stage).await?;
     let offset = match (&log, asked.tail, asked.resumed) {
         (Some(log), _, Some((attempt, offset))) if attempt == i64::from(log.attempt) => offset,

@@ -4,6 +4,7 @@ pub(super) mod check;
 pub(super) mod crd;
 pub(super) mod explain;
 pub(super) mod follower;
+pub(super) mod jobs;
 pub(super) mod keeper_deploy;
 pub(super) mod keeper_upgrade;
 pub(super) mod migrate;

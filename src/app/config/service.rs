@@ -12,6 +12,7 @@ use super::{Environment, Faults, Secret, ServiceOptions};
 use crate::cluster::{AccessMode, PullPolicy};
 use crate::documents;
 use crate::follower::{ActAt, IrreversibleAt};
+use crate::results;
 
 /// A part of the service that can run by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -151,6 +152,12 @@ pub struct EngineConfig {
     pub results_url: String,
     /// Secret with the credentials for it.
     pub results_secret: Option<String>,
+    /// This process's own options for it, where it is the one that reads the records of logs.
+    pub results_options: Option<results::Options>,
+    /// File with certificate authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The gateway that `ipfs` inputs are had from.
+    pub ipfs_gateway: Option<Url>,
 }
 
 /// The API.
@@ -196,8 +203,12 @@ impl ServiceConfig {
         }
         let chain =
             needed(Role::asks_the_chain).then(|| read_chain(options, environment, &mut faults));
-        let engine =
-            needed(Role::asks_the_engine).then(|| read_engine(options, environment, &mut faults));
+        let engine = needed(Role::asks_the_engine).then(|| EngineConfig {
+            results_options: roles
+                .contains(&Role::Collector)
+                .then(|| results::Options::among(environment.variables())),
+            ..read_engine(options, environment, &mut faults)
+        });
         let documents = documents::Settings {
             ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut faults),
             ca_file: options.ca_file.clone(),
@@ -348,10 +359,13 @@ fn read_engine(
         );
     }
     let results_url = options.results_url.clone().unwrap_or_default();
-    if !results_url.starts_with("s3://") {
+    if !["s3://", "gs://", "az://"]
+        .iter()
+        .any(|scheme| results_url.starts_with(scheme))
+    {
         faults.add(
             "TIDEWATCH_RESULTS_URL",
-            "must say where results go: s3://bucket/prefix",
+            "must say where results go: s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",
         );
     }
     EngineConfig {
@@ -382,6 +396,10 @@ fn read_engine(
         runtime_class: options.runtime_class.clone(),
         results_url,
         results_secret: options.results_secret.clone(),
+        results_options: None,
+        ca_file: options.ca_file.clone(),
+        // What is wrong with it is said where documents' settings are read.
+        ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut Faults::default()),
     }
 }
 

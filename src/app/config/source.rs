@@ -74,6 +74,12 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// Every variable with its value.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.0.iter();
+        all.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Faults for every `TIDEWATCH_…` variable that would have no effect.
     pub fn check_names(&self, faults: &mut Faults) {
         for name in self.0.keys() {

@@ -388,9 +388,12 @@ impl Files<'_> {
             ),
             ("TIDEWATCH_RESULTS_SECRET", "results".to_owned()),
         ];
+        let store = store_options(equipment).map(|(name, value)| (name, value.to_owned()));
         Ok(variables
+            .into_iter()
+            .chain(store)
             .map(|(name, value)| (name.to_owned(), value))
-            .into())
+            .collect())
     }
 }
 
@@ -404,15 +407,19 @@ async fn make_place(
     // a cluster of the user's own gets the definition only when the user named the engine
     let definition = environment.get("KUBECONFIG").is_none() || options.engine == "kubernetes";
     let place = Place::make(client, name, definition).await?;
-    let credentials = [
+    place.secret("results", &store_options(equipment)).await?;
+    Ok(place)
+}
+
+/// How the demo's bucket is come by.
+fn store_options(equipment: &Equipment) -> [(&'static str, &str); 5] {
+    [
         ("AWS_ACCESS_KEY_ID", ANY_KEY),
         ("AWS_SECRET_ACCESS_KEY", ANY_KEY),
         ("AWS_REGION", "us-east-1"),
         ("AWS_ENDPOINT_URL", equipment.s3.as_str()),
         ("AWS_ALLOW_HTTP", "true"),
-    ];
-    place.secret("results", &credentials).await?;
-    Ok(place)
+    ]
 }
 
 /// The private Postgres runs as another user when this is root, and must reach its directory.

@@ -46,7 +46,7 @@ pub fn algorithm(subject: &Subject<'_>) -> Job {
         termination_grace_period_seconds: Some(15),
         ..restricted(facts, volumes)
     };
-    let mut job = job::job(subject, Stage::Algorithm, pod);
+    let mut job = job::job(subject, Stage::Algorithm, 0, pod);
     if let (Some(queue), Some(labels)) = (&facts.kueue_queue, &mut job.metadata.labels) {
         labels.insert("kueue.x-k8s.io/queue-name".to_owned(), queue.clone());
     }

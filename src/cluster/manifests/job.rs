@@ -13,10 +13,10 @@ pub const RELEASE_GATE: &str = "compute.tidewatch.dev/release";
 /// A Job that runs one pod of a stage and never replaces it.
 ///
 /// Its own deadline is a distant backstop only: it counts waiting and deletes the pod. The limit that matters is the pod's.
-pub(super) fn job(subject: &Subject<'_>, stage: Stage, pod: PodSpec) -> Job {
+pub(super) fn job(subject: &Subject<'_>, stage: Stage, repetition: u32, pod: PodSpec) -> Job {
     let deadline = pod.active_deadline_seconds.unwrap_or_default() + DISTANT_SECONDS;
     Job {
-        metadata: subject.metadata(subject.names().job(stage), Some(stage)),
+        metadata: subject.metadata(subject.names().job(stage, repetition), Some(stage)),
         spec: Some(JobSpec {
             active_deadline_seconds: Some(deadline),
             backoff_limit: Some(0),

@@ -129,8 +129,11 @@ impl Names {
         format!("{}-plan", self.prefix)
     }
 
-    /// The Job of a stage.
-    pub fn job(&self, stage: Stage) -> String {
-        format!("{}-{stage}", self.prefix)
+    /// The Job of a stage; of a repetition of it, if `repetition` is not 0.
+    pub fn job(&self, stage: Stage, repetition: u32) -> String {
+        match repetition {
+            0 => format!("{}-{stage}", self.prefix),
+            repetition => format!("{}-{stage}-{repetition}", self.prefix),
+        }
     }
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use url::Url;
 
 use super::Subject;
 use crate::stages::{ConfigurePlan, InputFile};
@@ -16,9 +17,6 @@ pub enum PlanError {
     /// A checksum.
     #[error("the checksum of input {0} is not sha256: and 64 hexadecimal digits")]
     Checksum(u32),
-    /// An input whose fetch needs a Secret.
-    #[error("input {0} names a Secret, which this version cannot hand to configure")]
-    Secret(u32),
     /// The plan has no JSON form.
     #[error("the plan cannot be written")]
     Json(#[source] serde_json::Error),
@@ -28,10 +26,16 @@ pub enum PlanError {
 ///
 /// # Errors
 /// [`PlanError`] for a specification that no fetch could follow; it never repeats a URL.
-pub fn plan(subject: &Subject<'_>, spec: &JobSpec) -> Result<Secret, PlanError> {
+pub fn plan(
+    subject: &Subject<'_>,
+    spec: &JobSpec,
+    ipfs_gateway: Option<&Url>,
+) -> Result<Secret, PlanError> {
     let disk: Quantity = spec.resources.disk.parse().map_err(PlanError::Disk)?;
     let inputs = spec.inputs.iter().map(input).collect::<Result<_, _>>()?;
     let configure = ConfigurePlan {
+        ipfs_gateway: ipfs_gateway.map(Url::to_string),
+        filtered: spec.filter.is_some(),
         did: spec.did,
         inputs,
         algorithm: spec.algorithm.code.clone(),
@@ -51,9 +55,6 @@ pub fn plan(subject: &Subject<'_>, spec: &JobSpec) -> Result<Secret, PlanError> 
 }
 
 fn input(spec: &InputSpec) -> Result<InputFile, PlanError> {
-    if spec.secret.is_some() {
-        return Err(PlanError::Secret(spec.index));
-    }
     let sha256 = match &spec.checksum {
         None => None,
         Some(text) => {
@@ -67,5 +68,6 @@ fn input(spec: &InputSpec) -> Result<InputFile, PlanError> {
         index: spec.index,
         url: spec.url.clone(),
         sha256,
+        secret: spec.secret.clone(),
     })
 }

@@ -4,16 +4,22 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::outcome::{end_after, outcome_of};
+use super::outcome::{end_after, pause_before_repeating};
 use super::{Decision, FINISHED, PLAN_ERASED, World};
-use crate::cluster::manifests::{Subject, algorithm, claim, configure, publish};
+use crate::cluster::manifests::{Leaving, Subject, algorithm, claim, configure, filter, publish};
 use crate::cluster::observation::footing;
 use crate::cluster::status::{ClaimStatus, ComputeWorkflowStatus, StageStatus, Why};
 use crate::engine::Stage;
 use crate::jobs::{Footing, Outcome, Phase, Reason};
+use crate::workflows::Release;
 
-/// The stages of an attempt, in order.
-const STAGES: [Stage; 3] = [Stage::Configure, Stage::Algorithm, Stage::Publish];
+/// The stages of an attempt, in order; not every asset has a filter.
+const STAGES: [Stage; 4] = [
+    Stage::Configure,
+    Stage::Algorithm,
+    Stage::Filter,
+    Stage::Publish,
+];
 
 /// How long to wait for the garbage collector to take an object of an earlier workflow with the same name.
 const FOREIGN_OBJECT: Duration = Duration::from_secs(10);
@@ -40,11 +46,17 @@ impl<'a> Attempt<'a> {
             return self.claim();
         }
         for stage in STAGES {
+            if stage == Stage::Filter && !self.wants_filter() {
+                continue;
+            }
             let Some(known) = self.status.stage(stage) else {
-                return self.begin(stage);
+                return self.begin(stage, 0);
             };
             if !known.is_over() {
                 return self.follow(known);
+            }
+            if let Some(again) = self.repeat(known) {
+                return again;
             }
             if let Some(end) = end_after(known, &self.status) {
                 return self.finish(end);
@@ -79,17 +91,65 @@ impl<'a> Attempt<'a> {
         self.world.workflow.spec.suspend
     }
 
-    /// The Job of a stage, as it is rendered.
-    pub(super) fn rendered(&self, stage: Stage) -> Job {
+    /// The Job of a stage, as it is rendered; `None` for the filter where there is none.
+    pub(super) fn rendered(&self, stage: Stage, repetition: u32) -> Option<Job> {
         match stage {
-            Stage::Configure | Stage::Filter => configure(&self.subject),
-            Stage::Algorithm => algorithm(&self.subject),
-            Stage::Publish => {
-                let algorithm = self.status.stage(Stage::Algorithm);
-                let complete = algorithm.is_some_and(|stage| stage.reason.is_none());
-                publish(&self.subject, complete && self.footing().lets_out())
-            }
+            Stage::Configure => Some(configure(&self.subject, repetition)),
+            Stage::Algorithm => Some(algorithm(&self.subject)),
+            Stage::Filter => filter(&self.subject, repetition),
+            Stage::Publish => Some(publish(&self.subject, self.leaving(), repetition)),
         }
+    }
+
+    /// Whether the filter has something to do: it is not begun for a job that is stopped, nor for results that are none.
+    fn wants_filter(&self) -> bool {
+        if self.status.stage(Stage::Filter).is_some() {
+            return true;
+        }
+        let rule = self.subject.job().release;
+        let something = rule.logs == Release::Filtered
+            || rule.results == Release::Filtered && self.is_complete();
+        self.subject.job().filter.is_some() && self.stop().is_none() && something
+    }
+
+    /// Whether the algorithm ended well.
+    fn is_complete(&self) -> bool {
+        let algorithm = self.status.stage(Stage::Algorithm);
+        algorithm.is_some_and(|stage| stage.is_over() && stage.reason.is_none())
+    }
+
+    /// What may leave. The results of an algorithm that did not end well are no results; where the filter failed nothing leaves; and
+    /// what should have gone through it and did not stays in.
+    fn leaving(&self) -> Leaving {
+        let rule = self.subject.job().release;
+        let filter = self.status.stage(Stage::Filter);
+        let passed = filter.map(|stage| stage.is_over() && stage.reason.is_none());
+        let through = |release| match (release, passed) {
+            (_, Some(false)) | (Release::Filtered, None) => Release::None,
+            (release, _) => release,
+        };
+        Leaving {
+            results: if self.is_complete() && self.footing().lets_out() {
+                through(rule.results)
+            } else {
+                Release::None
+            },
+            logs: through(rule.logs),
+        }
+    }
+
+    /// The stage once more, if the cluster was at fault and not what the stage does; `None` when it is not repeated.
+    fn repeat(&self, stage: &StageStatus) -> Option<Decision> {
+        let pause = pause_before_repeating(stage)?;
+        let stopped = self.stop().is_some() && stage.stage != Stage::Publish;
+        if stopped || !self.has_claim() {
+            return None;
+        }
+        let left = (stage.finished_at? + pause - self.world.now).to_std();
+        Some(match left {
+            Ok(left) if !left.is_zero() => Decision::Wait(Some(left)),
+            _ => self.begin(stage.stage, stage.repetition + 1),
+        })
     }
 
     /// The pods that a Job made.
@@ -123,9 +183,9 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn begin(&self, stage: Stage) -> Decision {
+    fn begin(&self, stage: Stage, repetition: u32) -> Decision {
         let stop = self.stop().filter(|_| stage != Stage::Publish);
-        let name = self.subject.names().job(stage);
+        let name = self.subject.names().job(stage, repetition);
         let named = |job: &&Job| job.metadata.name.as_ref() == Some(&name);
         let known = self.world.jobs.iter().find(named);
         match known {
@@ -133,11 +193,14 @@ impl<'a> Attempt<'a> {
                 let uid = job.metadata.uid.clone().unwrap_or_default();
                 let mut status = self.status.clone();
                 let attempt = status.attempt;
-                status
-                    .stages
-                    .push(StageStatus::begun(stage, attempt, name, uid));
-                if stage == Stage::Publish {
-                    status.phase = Some(Phase::Publishing);
+                status.stages.push(StageStatus {
+                    repetition,
+                    ..StageStatus::begun(stage, attempt, name, uid)
+                });
+                match stage {
+                    Stage::Filter => status.phase = Some(Phase::Filtering),
+                    Stage::Publish => status.phase = Some(Phase::Publishing),
+                    Stage::Configure | Stage::Algorithm => {}
                 }
                 Decision::Record(Box::new(status))
             }
@@ -145,7 +208,10 @@ impl<'a> Attempt<'a> {
             None if stop.is_some() => self.finish(stop),
             None if !self.has_claim() => self.give_up(Reason::PodMissing),
             None if self.is_held(stage) && self.stop().is_none() => Decision::Wait(None),
-            None => Decision::CreateJob(Box::new(self.rendered(stage))),
+            None => match self.rendered(stage, repetition) {
+                Some(job) => Decision::CreateJob(Box::new(job)),
+                None => Decision::Wait(None),
+            },
         }
     }
 
@@ -181,7 +247,7 @@ impl<'a> Attempt<'a> {
         let sentence = reason.map_or("Everything that may leave is stored.", Reason::sentence);
         let mut status = self.with_plan_erased();
         status.phase = Some(Phase::Finished);
-        status.outcome = Some(reason.map_or(Outcome::Succeeded, outcome_of));
+        status.outcome = Some(reason.map_or(Outcome::Succeeded, Reason::outcome));
         status.reason = reason;
         let why = Why {
             reason: code,

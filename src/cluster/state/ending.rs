@@ -40,7 +40,8 @@ pub(super) fn read(stage: Stage, pod: &Pod) -> Option<PodEnding> {
             reason: Some(never_ran(stage, pod)),
             ..PodEnding::default()
         },
-        (Stage::Configure | Stage::Filter, Some(ended)) => configure(pod, ended, said),
+        (Stage::Configure, Some(ended)) => configure(pod, ended, said),
+        (Stage::Filter, Some(ended)) => filter(pod, ended),
         (Stage::Algorithm, Some(ended)) => algorithm(pod, ended, said),
         (Stage::Publish, Some(ended)) => publish(pod, ended, said),
     })
@@ -70,7 +71,8 @@ fn terminated(stage: Stage, pod: &Pod) -> Option<&ContainerStateTerminated> {
 
 fn never_ran(stage: Stage, pod: &Pod) -> Reason {
     by_cluster(stage, pod).unwrap_or(match stage {
-        Stage::Configure | Stage::Filter => Reason::DataProvisioningFailed,
+        Stage::Configure => Reason::DataProvisioningFailed,
+        Stage::Filter => Reason::FilterFailed,
         Stage::Algorithm => Reason::AlgorithmProvisioningFailed,
         Stage::Publish => Reason::PublishingFailed,
     })
@@ -82,10 +84,23 @@ fn configure(pod: &Pod, ended: &ContainerStateTerminated, said: Option<Ending>) 
         _ => (None, None),
     };
     let failed = ended.exit_code != 0;
-    let unsaid = || by_cluster(Stage::Configure, pod).or(Some(Reason::DataProvisioningFailed));
+    let unsaid = || {
+        let from_outside = by_cluster(Stage::Configure, pod).or_else(|| by_deletion(pod));
+        from_outside.or(Some(Reason::DataProvisioningFailed))
+    };
     PodEnding {
         reason: reason.or_else(|| failed.then(unsaid).flatten()),
         message: detail.map(shortened),
+        ..of_container(ended)
+    }
+}
+
+/// The filter is the publisher's own program, but it read what a stranger left: of its words nothing is kept.
+fn filter(pod: &Pod, ended: &ContainerStateTerminated) -> PodEnding {
+    let failed = ended.exit_code != 0;
+    let why = || by_cluster(Stage::Filter, pod).unwrap_or(Reason::FilterFailed);
+    PodEnding {
+        reason: failed.then(why),
         ..of_container(ended)
     }
 }
@@ -100,7 +115,10 @@ fn publish(pod: &Pod, ended: &ContainerStateTerminated, said: Option<Ending>) ->
         _ => (None, None, None),
     };
     let failed = ended.exit_code != 0 || published.is_none();
-    let unsaid = || by_cluster(Stage::Publish, pod).or(Some(Reason::PublishingFailed));
+    let unsaid = || {
+        let from_outside = by_cluster(Stage::Publish, pod).or_else(|| by_deletion(pod));
+        from_outside.or(Some(Reason::PublishingFailed))
+    };
     PodEnding {
         reason: reason.or_else(|| failed.then(unsaid).flatten()),
         message: detail.map(shortened),
@@ -164,7 +182,8 @@ fn by_cluster(stage: Stage, pod: &Pod) -> Option<Reason> {
     let status = pod.status.as_ref()?;
     match status.reason.as_deref() {
         Some("DeadlineExceeded") => Some(match stage {
-            Stage::Configure | Stage::Filter => Reason::DataProvisioningFailed,
+            Stage::Configure => Reason::DataProvisioningFailed,
+            Stage::Filter => Reason::FilterFailed,
             Stage::Algorithm => Reason::TimeExceeded,
             Stage::Publish => Reason::PublishingTimeExceeded,
         }),
@@ -185,6 +204,12 @@ fn by_cluster(stage: Stage, pod: &Pod) -> Option<Reason> {
             })
         }
     }
+}
+
+/// Somebody deleted the pod, and our own program ended by that, without a word.
+fn by_deletion(pod: &Pod) -> Option<Reason> {
+    let deleted = pod.metadata.deletion_timestamp.is_some();
+    deleted.then_some(Reason::PodMissing)
 }
 
 fn out_of_memory(ended: &ContainerStateTerminated) -> bool {

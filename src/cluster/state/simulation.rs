@@ -9,10 +9,11 @@ use super::{Answer, Decision, World, decide};
 use crate::cluster::fixture;
 use crate::cluster::manifests::container_of;
 use crate::cluster::status::ComputeWorkflowStatus;
-use crate::cluster::workflow::ComputeWorkflow;
+use crate::cluster::workflow::{ComputeWorkflow, FilterFacts};
 use crate::engine::{Completeness, LogSummary, Published, Stage};
 use crate::jobs::{Outcome, Phase, Reason};
 use crate::stages::Ending;
+use crate::workflows::Release;
 
 /// A cluster of one workflow: it does what is decided, and plays the parts of the Job controller, the kubelet and people.
 pub(super) struct Simulation {
@@ -47,22 +48,43 @@ impl Simulation {
     pub(super) fn running(stage: Stage) -> Self {
         let mut simulation = Self::started();
         simulation.settle();
-        for before in [Stage::Configure, Stage::Algorithm] {
-            if before == stage {
+        simulation.go_on_to(stage, &[Stage::Configure, Stage::Algorithm]);
+        simulation
+    }
+
+    /// The same where the publisher has a filter for results and logs.
+    pub(super) fn filtered(stage: Stage) -> Self {
+        let mut simulation = Self::started();
+        let job = &mut simulation.workflow.spec.job;
+        job.filter = Some(FilterFacts {
+            image: "registry.test/filter@sha256:ff".to_owned(),
+            entrypoint: None,
+        });
+        (job.release.results, job.release.logs) = (Release::Filtered, Release::Filtered);
+        simulation.settle();
+        let before = [Stage::Configure, Stage::Algorithm, Stage::Filter];
+        simulation.go_on_to(stage, &before);
+        simulation
+    }
+
+    fn go_on_to(&mut self, stage: Stage, before: &[Stage]) {
+        for before in before {
+            if *before == stage {
                 break;
             }
-            simulation.make_pod(before);
-            simulation.settle();
-            simulation.run(before);
-            simulation.settle();
-            simulation.end_well(before);
-            simulation.settle();
+            self.begin_pod(*before);
+            self.end_well(*before);
+            self.settle();
         }
-        simulation.make_pod(stage);
-        simulation.settle();
-        simulation.run(stage);
-        simulation.settle();
-        simulation
+        self.begin_pod(stage);
+    }
+
+    /// The Job controller makes a stage's pod, and the kubelet starts its program.
+    pub(super) fn begin_pod(&mut self, stage: Stage) {
+        self.make_pod(stage);
+        self.settle();
+        self.run(stage);
+        self.settle();
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
@@ -138,10 +160,11 @@ impl Simulation {
         format!("{kind}-{}", self.made)
     }
 
+    /// The last Job of a stage.
     pub(super) fn job(&self, stage: Stage) -> &Job {
-        let suffix = format!("-{stage}");
-        let mut jobs = self.jobs.iter();
-        jobs.find(|job| job.metadata.name.as_ref().unwrap().ends_with(&suffix))
+        let part = format!("-{stage}");
+        let mut jobs = self.jobs.iter().rev();
+        jobs.find(|job| job.metadata.name.as_ref().unwrap().contains(&part))
             .unwrap()
     }
 
@@ -298,6 +321,7 @@ pub(super) fn published() -> Published {
         files: 1,
         bytes: 10,
         log: log(),
+        filtered_log: None,
     }
 }
 

@@ -123,7 +123,10 @@ impl Attempt<'_> {
         if self.is_suspended() {
             return Decision::Wait(None);
         }
-        match compare(&self.rendered(stage.stage), pod) {
+        let Some(rendered) = self.rendered(stage.stage, stage.repetition) else {
+            return Decision::Wait(None);
+        };
+        match compare(&rendered, pod) {
             Ok(()) => self.changed(stage, |known| {
                 name_pod(known, pod);
                 known.released_at = Some(self.world.now);
@@ -149,7 +152,9 @@ impl Attempt<'_> {
             return Decision::Wait(Some(left));
         }
         match self.world.answer {
-            None => Decision::Ask(Box::new(self.rendered(stage.stage))),
+            None => self
+                .rendered(stage.stage, stage.repetition)
+                .map_or(Decision::Wait(None), |job| Decision::Ask(Box::new(job))),
             Some(Answer::Refused) => self.decided(stage, Reason::ClusterRefused, None),
             Some(Answer::Admitted | Answer::NoRoom) => Decision::Wait(Some(ASK_AGAIN)),
         }

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use super::outcome::outcome_of;
 use super::simulation::{End, Simulation, guard, published};
 use super::{Answer, Decision};
 use crate::cluster::fixture;
@@ -170,7 +169,7 @@ fn however_an_algorithm_ended_its_log_is_brought_out() {
         simulation.run(Stage::Publish);
         simulation.end_well(Stage::Publish);
         simulation.settle();
-        let end = finished(outcome_of(reason), reason);
+        let end = finished(reason.outcome(), reason);
         assert_eq!(simulation.end_of_job(), end, "{message}");
         assert_eq!(simulation.status().published, Some(published()));
     }
@@ -296,12 +295,138 @@ fn what_was_recorded_and_is_missing_is_lost_and_never_made_again() {
     assert_eq!(simulation.end_of_job(), lost);
     assert_eq!(simulation.released.len(), 1);
 
-    let mut simulation = Simulation::started();
+    let mut simulation = Simulation::running(Stage::Configure);
+    simulation.end_well(Stage::Configure);
     simulation.settle();
-    simulation.jobs.clear();
+    simulation
+        .jobs
+        .retain(|job| !job.metadata.name.as_ref().unwrap().ends_with("-algorithm"));
     simulation.settle();
     assert_eq!(simulation.end_of_job(), lost);
-    assert!(simulation.jobs.is_empty());
+    assert_eq!(simulation.names_of_jobs(), ["configure"]);
+}
+
+#[test]
+fn configure_and_publish_are_repeated_for_what_the_cluster_did_and_a_bounded_number_of_times() {
+    let evicted = End {
+        pod: Some("Evicted"),
+        ..End::default()
+    };
+    for stage in [Stage::Configure, Stage::Publish] {
+        let mut simulation = Simulation::running(stage);
+        for (repetition, pause) in [(1, 2), (2, 20), (3, 120)] {
+            simulation.end(stage, 137, "", evicted);
+            let waiting = simulation.settle();
+            assert!(matches!(waiting, Decision::Wait(Some(_))), "{waiting:?}");
+            assert_ne!(simulation.status().phase, Some(Phase::Finished));
+            simulation.seconds += pause;
+            simulation.settle();
+            let name = simulation.job(stage).metadata.name.clone().unwrap();
+            assert!(name.ends_with(&format!("-{stage}-{repetition}")), "{name}");
+            simulation.begin_pod(stage);
+        }
+        simulation.end(stage, 137, "", evicted);
+        simulation.settle();
+        let ended = finished(Outcome::Failed, Reason::Evicted);
+        assert_eq!(simulation.end_of_job(), ended);
+    }
+}
+
+#[test]
+fn a_repetition_that_goes_well_is_as_good_as_the_first() {
+    let mut simulation = Simulation::running(Stage::Publish);
+    simulation.end(Stage::Publish, 61, "", End::default());
+    simulation.settle();
+    simulation.seconds += 2;
+    simulation.settle();
+    simulation.begin_pod(Stage::Publish);
+    simulation.end_well(Stage::Publish);
+    simulation.settle();
+    let well = (Some(Phase::Finished), Some(Outcome::Succeeded), None);
+    assert_eq!(simulation.end_of_job(), well);
+    assert_eq!(simulation.status().published, Some(published()));
+    assert_eq!(
+        simulation.released.len(),
+        1,
+        "the algorithm is never repeated"
+    );
+}
+
+#[test]
+fn a_filter_comes_between_the_algorithm_and_publishing() {
+    let mut simulation = Simulation::filtered(Stage::Filter);
+    assert_eq!(simulation.status().phase, Some(Phase::Filtering));
+    simulation.end_well(Stage::Filter);
+    simulation.settle();
+    assert_eq!(leaving(&simulation), (Release::Filtered, Release::Filtered));
+    simulation.begin_pod(Stage::Publish);
+    simulation.end_well(Stage::Publish);
+    simulation.settle();
+    let well = (Some(Phase::Finished), Some(Outcome::Succeeded), None);
+    assert_eq!(simulation.end_of_job(), well);
+}
+
+#[test]
+fn where_the_filter_failed_or_was_stopped_nothing_leaves() {
+    let mut failed = Simulation::filtered(Stage::Filter);
+    failed.end(
+        Stage::Filter,
+        1,
+        "the algorithm said: secret",
+        End::default(),
+    );
+    failed.settle();
+    let stage = failed.status().stage(Stage::Filter).unwrap();
+    assert_eq!(stage.message, None, "of its words nothing is kept");
+    let mut stopped = Simulation::filtered(Stage::Filter);
+    stop(&mut stopped, true);
+    stopped.settle();
+    stopped.end(Stage::Filter, 137, "", End::default());
+    stopped.settle();
+    let ends = [
+        (failed, finished(Outcome::Failed, Reason::FilterFailed)),
+        (
+            stopped,
+            finished(Outcome::Stopped, Reason::StoppedByOperator),
+        ),
+    ];
+    for (mut simulation, end) in ends {
+        assert_eq!(leaving(&simulation), (Release::None, Release::None));
+        simulation.begin_pod(Stage::Publish);
+        simulation.end_well(Stage::Publish);
+        simulation.settle();
+        assert_eq!(simulation.end_of_job(), end);
+    }
+}
+
+#[test]
+fn of_an_algorithm_that_failed_only_the_log_goes_through_the_filter() {
+    let mut simulation = Simulation::filtered(Stage::Algorithm);
+    let said = said(&guard(Some(7), None, None));
+    simulation.end(Stage::Algorithm, 7, &said, End::default());
+    simulation.settle();
+    simulation.begin_pod(Stage::Filter);
+    simulation.end_well(Stage::Filter);
+    simulation.settle();
+    assert_eq!(leaving(&simulation), (Release::None, Release::Filtered));
+
+    let mut simulation = Simulation::filtered(Stage::Algorithm);
+    stop(&mut simulation, true);
+    simulation.settle();
+    simulation.end(Stage::Algorithm, 137, "", End::default());
+    simulation.settle();
+    assert_eq!(leaving(&simulation), (Release::None, Release::None));
+    assert!(!simulation.names_of_jobs().contains(&"filter"));
+}
+
+/// What the Job of publishing was told may leave.
+fn leaving(simulation: &Simulation) -> (Release, Release) {
+    let job = simulation.job(Stage::Publish);
+    let pod = job.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+    let command = pod.containers[0].command.as_ref().unwrap();
+    let plan = command.iter().find(|word| word.starts_with('{')).unwrap();
+    let plan: PublishPlan = serde_json::from_str(plan).unwrap();
+    (plan.results, plan.logs)
 }
 
 #[test]
@@ -500,7 +625,12 @@ fn publishing_that_fails_or_lasts_too_long_ends_so() {
     for (end, outcome, reason) in table {
         let mut simulation = Simulation::running(Stage::Publish);
         simulation.end(Stage::Publish, 61, "", end);
-        simulation.settle();
+        while let Decision::Wait(Some(_)) = simulation.settle() {
+            simulation.seconds += 120;
+            simulation.settle();
+            simulation.begin_pod(Stage::Publish);
+            simulation.end(Stage::Publish, 61, "", end);
+        }
         assert_eq!(simulation.end_of_job(), finished(outcome, reason));
     }
 }

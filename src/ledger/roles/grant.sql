@@ -18,7 +18,7 @@ GRANT INSERT ON
     ledger.results, ledger.operator_actions, ledger.readings, ledger.repairs, ledger.counter_checks, ledger.late_blocks,
     ledger.providers, ledger.disagreements, ledger.upgrades,
     ledger.agent_cursors, ledger.agent_accounts, ledger.agent_acts, ledger.agent_nonces, ledger.agent_transactions,
-    ledger.job_documents
+    ledger.job_documents, ledger.erasures
 TO tidewatch_writer;
 GRANT UPDATE ON
     ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue,
@@ -39,7 +39,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA tidewatch TO tidewatch_reader;
 GRANT SELECT ON
     ledger.releases, ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs,
     ledger.jobs, ledger.job_state, ledger.verdicts, ledger.job_evidence, ledger.job_attempts, ledger.transitions,
-    ledger.job_logs, ledger.job_log_chunks, ledger.results, ledger.operator_actions, ledger.parked, ledger.facts
+    ledger.job_logs, ledger.job_log_chunks, ledger.results, ledger.operator_actions, ledger.parked, ledger.facts, ledger.erasures
 TO tidewatch_reader;
 
 -- The auditor: the views, and nothing under them.

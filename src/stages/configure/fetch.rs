@@ -1,33 +1,17 @@
 use std::io;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use alloy::primitives::B256;
-use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
-};
-use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, StatusCode};
 use tokio::io::AsyncReadExt;
 use url::Url;
 
-use super::Options;
 use super::transfer::Transfer;
+use super::web::{self, WebFile};
+use super::{Options, bucket};
 use crate::stages::InputFile;
 use crate::stages::guard::hash_file;
-
-/// How long a connection, with its TLS, may take.
-const CONNECT: Duration = Duration::from_secs(15);
-
-/// How long a server may stay silent in the middle of a file.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// Redirects that are followed; the number that browsers' standard allows is 20, and no honest file needs half of it.
-const REDIRECTS: usize = 10;
-
-/// How often one input is asked for, and the pause before the second time; each later pause is twice as long.
-const TRIES: u32 = 6;
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// What is wrong with an input. No variant shows a URL: errors of the client are stripped of it.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +49,21 @@ pub enum Error {
         /// Found.
         found: B256,
     },
+    /// A redirect that is not followed.
+    #[error("the server redirects {0}")]
+    Redirect(&'static str),
+    /// The object store does not give it. The store's own words are not kept: they hold addresses.
+    #[error("the object store {0}")]
+    Bucket(&'static str),
+    /// The Secret that goes with it cannot be read.
+    #[error("cannot read its Secret")]
+    Secret(#[source] io::Error),
+    /// The Secret that goes with it holds what cannot be an HTTP header.
+    #[error("its Secret holds a name or a value that no HTTP header can have")]
+    Header,
+    /// An ipfs address where no gateway is known.
+    #[error("no gateway is known for ipfs addresses: set TIDEWATCH_IPFS_GATEWAY")]
+    Gateway,
     /// There are more bytes than may be written.
     #[error("it is larger than the {limit} bytes that are left")]
     TooLarge {
@@ -87,9 +86,9 @@ pub enum Error {
 
 impl Error {
     /// Whether asking again may help.
-    fn may_pass(&self) -> bool {
+    pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Broken { source, .. } => !source.is_redirect() && !source.is_builder(),
+            Self::Broken { source, .. } => !source.is_builder(),
             Self::Short { .. } => true,
             Self::Status(status) => {
                 status.is_server_error()
@@ -101,7 +100,12 @@ impl Error {
                             | StatusCode::RANGE_NOT_SATISFIABLE
                     )
             }
+            Self::Bucket(problem) => *problem == bucket::AWAY,
             Self::Url
+            | Self::Redirect(_)
+            | Self::Secret(_)
+            | Self::Header
+            | Self::Gateway
             | Self::Scheme(_)
             | Self::Checksum { .. }
             | Self::TooLarge { .. }
@@ -117,14 +121,21 @@ impl Error {
 #[derive(Debug)]
 pub(super) struct Fetcher {
     client: Client,
+    secrets: PathBuf,
+    gateway: Option<Url>,
+    authorities: Option<PathBuf>,
     allow_file: bool,
 }
 
 impl Fetcher {
-    pub(super) fn new(options: &Options) -> Result<Self, super::Error> {
-        let client = client(options.ca_file.as_deref()).map_err(super::Error::Client)?;
+    /// A fetcher that asks that gateway for ipfs addresses.
+    pub(super) fn new(options: &Options, gateway: Option<&str>) -> Result<Self, super::Error> {
+        let client = web::client(options.ca_file.as_deref()).map_err(super::Error::Client)?;
         Ok(Self {
             client,
+            secrets: options.secrets.clone(),
+            gateway: gateway.and_then(|gateway| Url::parse(gateway).ok()),
+            authorities: options.ca_file.clone(),
             allow_file: options.allow_file,
         })
     }
@@ -146,14 +157,8 @@ impl Fetcher {
                 Ok(size)
             };
         }
-        let url = Url::parse(&input.url).map_err(|_| Error::Url)?;
         let mut transfer = Transfer::begin(&target, limit).await?;
-        let result = match url.scheme() {
-            "http" | "https" => self.download(url, input.sha256, &mut transfer).await,
-            "file" if self.allow_file => copy(&url, &mut transfer).await,
-            scheme => Err(Error::Scheme(scheme.to_owned())),
-        };
-        match result {
+        match self.transfer(input, &mut transfer).await {
             Ok(()) => transfer.finish(&target, input.sha256).await,
             Err(error) => {
                 transfer.discard().await;
@@ -162,128 +167,54 @@ impl Fetcher {
         }
     }
 
+    async fn transfer(&self, input: &InputFile, transfer: &mut Transfer) -> Result<(), Error> {
+        let url = Url::parse(&input.url).map_err(|_| Error::Url)?;
+        let secret = input.secret.as_ref().map(|name| self.secrets.join(name));
+        match url.scheme() {
+            "http" | "https" => {
+                let headers = secret.map(|secret| web::headers_of(&secret));
+                let headers = headers.transpose()?.unwrap_or_default();
+                self.download(url, headers, input.sha256, transfer).await
+            }
+            "ipfs" => {
+                let gateway = self.gateway.as_ref().ok_or(Error::Gateway)?;
+                let url = at_gateway(gateway, &input.url).ok_or(Error::Url)?;
+                let headers = HeaderMap::new();
+                self.download(url, headers, input.sha256, transfer).await
+            }
+            "s3" | "gs" | "az" => {
+                let authorities = self.authorities.as_deref();
+                let object = bucket::Object::open(&input.url, secret.as_deref(), authorities)?;
+                object.download(input.sha256, transfer).await
+            }
+            "file" if self.allow_file => copy(&url, transfer).await,
+            scheme => Err(Error::Scheme(scheme.to_owned())),
+        }
+    }
+
     async fn download(
         &self,
         url: Url,
+        headers: HeaderMap,
         expected: Option<B256>,
         transfer: &mut Transfer,
     ) -> Result<(), Error> {
-        let mut validator = None;
-        let mut pause = PAUSE;
-        for _ in 1..TRIES {
-            let resume = Resume::decide(transfer.written(), validator.as_ref(), expected);
-            match self.ask(&url, resume, &mut validator, transfer).await {
-                Err(error) if error.may_pass() => tokio::time::sleep(pause).await,
-                result => return result,
-            }
-            pause *= 2;
-        }
-        let resume = Resume::decide(transfer.written(), validator.as_ref(), expected);
-        self.ask(&url, resume, &mut validator, transfer).await
-    }
-
-    /// Asks once for the rest of the file, or for all of it.
-    async fn ask(
-        &self,
-        url: &Url,
-        resume: Resume,
-        validator: &mut Option<HeaderValue>,
-        transfer: &mut Transfer,
-    ) -> Result<(), Error> {
-        // Bytes are hashed and counted as they travel, and a range is one of those bytes.
-        let mut request = self
-            .client
-            .get(url.clone())
-            .header(ACCEPT_ENCODING, "identity");
-        if let Resume::From(start, condition) = resume {
-            request = request.header(RANGE, format!("bytes={start}-"));
-            if let Some(condition) = condition {
-                request = request.header(IF_RANGE, condition);
-            }
-        }
-        let mut response = request.send().await.map_err(broken(transfer.written()))?;
-        let total = match response.status() {
-            StatusCode::OK => {
-                transfer.restart().await?;
-                *validator = strong_validator(response.headers());
-                response.content_length()
-            }
-            StatusCode::PARTIAL_CONTENT => match content_range(response.headers()) {
-                Some((start, total)) if start == transfer.written() => total,
-                // Not what was asked for: the next try begins anew.
-                _ => {
-                    transfer.restart().await?;
-                    return Err(Error::Status(StatusCode::RANGE_NOT_SATISFIABLE));
-                }
-            },
-            StatusCode::RANGE_NOT_SATISFIABLE => {
-                transfer.restart().await?;
-                return Err(Error::Status(StatusCode::RANGE_NOT_SATISFIABLE));
-            }
-            // What has arrived stays for the next try.
-            status => return Err(Error::Status(status)),
+        let client = &self.client;
+        let file = WebFile {
+            client,
+            url,
+            headers,
+            expected,
         };
-        if let Some(total) = total {
-            transfer.expect(total.saturating_sub(transfer.written()))?;
-        }
-        receive(&mut response, transfer).await?;
-        match total {
-            Some(announced) if announced != transfer.written() => Err(Error::Short {
-                written: transfer.written(),
-                announced,
-            }),
-            _ => Ok(()),
-        }
+        file.download(transfer).await
     }
 }
 
-async fn receive(response: &mut Response, transfer: &mut Transfer) -> Result<(), Error> {
-    while let Some(bytes) = response.chunk().await.map_err(broken(transfer.written()))? {
-        transfer.write(&bytes).await?;
-    }
-    Ok(())
-}
-
-fn broken(written: u64) -> impl FnOnce(reqwest::Error) -> Error {
-    move |source| Error::Broken {
-        written,
-        source: source.without_url(),
-    }
-}
-
-/// Whether the next try may go on where the last one broke.
-#[derive(Debug, PartialEq, Eq)]
-enum Resume {
-    Anew,
-    From(u64, Option<HeaderValue>),
-}
-
-impl Resume {
-    /// Only a validator, or a checksum that is checked at the end, tells halves of two different files apart.
-    fn decide(written: u64, validator: Option<&HeaderValue>, expected: Option<B256>) -> Self {
-        match (written, validator, expected) {
-            (1.., Some(validator), _) => Self::From(written, Some(validator.clone())),
-            (1.., None, Some(_)) => Self::From(written, None),
-            _ => Self::Anew,
-        }
-    }
-}
-
-/// What `If-Range` may hold: a strong entity tag, or else the date (RFC 9110, section 13.1.5).
-fn strong_validator(headers: &HeaderMap) -> Option<HeaderValue> {
-    headers
-        .get(ETAG)
-        .filter(|tag| !tag.as_bytes().starts_with(b"W/"))
-        .or_else(|| headers.get(LAST_MODIFIED))
-        .cloned()
-}
-
-/// First byte and whole length of `Content-Range: bytes first-last/length`; the length may be `*`.
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let text = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    let (range, length) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, _) = range.split_once('-')?;
-    Some((first.parse().ok()?, length.parse().ok()))
+/// `ipfs://CID/path` at a gateway: `https://gateway/ipfs/CID/path` (IPFS, path gateway specification). A CID is case-sensitive, so it
+/// is taken from the text and not from a parsed host.
+fn at_gateway(gateway: &Url, address: &str) -> Option<Url> {
+    let path = address.strip_prefix("ipfs://")?;
+    gateway.join(&format!("/ipfs/{path}")).ok()
 }
 
 /// The size of a file that an earlier run completed.
@@ -310,84 +241,14 @@ async fn copy(url: &Url, transfer: &mut Transfer) -> Result<(), Error> {
     }
 }
 
-fn client(ca_file: Option<&Path>) -> Result<Client, Error> {
-    let mut builder = Client::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(IDLE)
-        // A referrer would hand a signed URL to whoever it leads to.
-        .referer(false)
-        .redirect(Policy::custom(follow));
-    if let Some(path) = ca_file {
-        let pem = std::fs::read(path).map_err(Error::Authorities)?;
-        let authorities = reqwest::Certificate::from_pem_bundle(&pem).map_err(Error::Client)?;
-        builder = builder.tls_certs_merge(authorities);
-    }
-    builder.build().map_err(Error::Client)
-}
-
-/// Follows redirects that keep the scheme or go from http to https. The client itself drops credentials at another origin.
-fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let from = attempt.previous().last().map(Url::scheme);
-    if !from.is_some_and(|from| is_no_weaker(from, attempt.url().scheme())) {
-        attempt.error("a redirect to a weaker scheme")
-    } else if attempt.previous().len() > REDIRECTS {
-        attempt.error("too many redirects")
-    } else {
-        attempt.follow()
-    }
-}
-
-fn is_no_weaker(from: &str, to: &str) -> bool {
-    matches!((from, to), ("http", "http" | "https") | ("https", "https"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn redirects_never_lose_encryption() {
-        assert!(is_no_weaker("http", "http"));
-        assert!(is_no_weaker("http", "https"));
-        assert!(is_no_weaker("https", "https"));
-        assert!(!is_no_weaker("https", "http"));
-        assert!(!is_no_weaker("http", "ftp"));
-    }
-
-    #[test]
-    fn only_what_can_be_checked_is_resumed() {
-        let tag = HeaderValue::from_static("\"v1\"");
-        let sum = Some(B256::repeat_byte(1));
-        assert_eq!(Resume::decide(0, Some(&tag), sum), Resume::Anew);
-        assert_eq!(Resume::decide(5, None, None), Resume::Anew);
-        assert_eq!(Resume::decide(5, None, sum), Resume::From(5, None));
-        assert_eq!(
-            Resume::decide(5, Some(&tag), None),
-            Resume::From(5, Some(tag))
-        );
-    }
-
-    #[test]
-    fn a_weak_tag_is_no_validator() {
-        let mut headers = HeaderMap::new();
-        headers.insert(ETAG, HeaderValue::from_static("W/\"v1\""));
-        assert_eq!(strong_validator(&headers), None);
-        headers.insert(LAST_MODIFIED, HeaderValue::from_static("yesterday"));
-        assert_eq!(strong_validator(&headers).unwrap(), "yesterday");
-        headers.insert(ETAG, HeaderValue::from_static("\"v1\""));
-        assert_eq!(strong_validator(&headers).unwrap(), "\"v1\"");
-    }
-
-    #[test]
-    fn content_ranges_are_read() {
-        let read = |text| {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_RANGE, HeaderValue::from_static(text));
-            content_range(&headers)
-        };
-        assert_eq!(read("bytes 5-9/10"), Some((5, Some(10))));
-        assert_eq!(read("bytes 5-9/*"), Some((5, None)));
-        assert_eq!(read("bytes */10"), None);
-        assert_eq!(read("items 5-9/10"), None);
+    fn a_content_id_keeps_its_case_at_the_gateway() {
+        let gateway = Url::parse("https://gateway.example").unwrap();
+        let url = at_gateway(&gateway, "ipfs://QmAbC/data.csv").unwrap();
+        assert_eq!(url.as_str(), "https://gateway.example/ipfs/QmAbC/data.csv");
     }
 }

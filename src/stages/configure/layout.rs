@@ -43,12 +43,17 @@ impl Layout {
     }
 
     /// Makes every directory, or opens again for writing those that an earlier run closed.
-    pub(super) fn make(&self) -> Result<(), Error> {
+    pub(super) fn make(&self, filtered: bool) -> Result<(), Error> {
         for path in self.read_only() {
             directory(&path, OPEN)?;
         }
         for name in ["outputs", "logs"] {
             directory(&self.data.join(name), OPEN)?;
+        }
+        if filtered {
+            for name in ["filtered", "filtered/outputs", "filtered/logs"] {
+                directory(&self.data.join(name), PRIVATE)?;
+            }
         }
         directory(&self.data.join("record"), PRIVATE)
     }

@@ -3,17 +3,21 @@
 //! It reads only what the publisher's catalog names, so private addresses are fine here; what strangers name never comes to it.
 //! It refuses to know where its plan comes from and who reads its answer.
 //!
-//! Layout: `fetch.rs` one input, from its URL to a verified file; `transfer.rs` the half-written file with its running hash;
+//! Layout: `fetch.rs` one input, from its URL to a verified file; `web.rs` those of web servers, `bucket.rs` those of object stores;
+//! `transfer.rs` the half-written file with its running hash;
 //! `layout.rs` directories; `error.rs` what failed, as exit code and reason.
 //!
 //! Invariants: a file under its final name is whole, of the declared checksum, and read-only; the sum of all files is at most
-//! the plan's `disk_bytes`; details never hold a URL, since its query, user and path may be secrets. Running it again on the
+//! the plan's `disk_bytes`; details never hold a URL, since its query, user and path may be secrets; the headers of a Secret go to the
+//! origin that the catalog names and to no other, whatever redirects say. Running it again on the
 //! same volume keeps what is there and does the rest.
 
+mod bucket;
 mod error;
 mod fetch;
 mod layout;
 mod transfer;
+mod web;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -32,6 +36,8 @@ pub struct Options {
     pub plan: PathBuf,
     /// The volume.
     pub data: PathBuf,
+    /// Directory with the inputs' Secrets, each a directory of its name.
+    pub secrets: PathBuf,
     /// Whether `file:` URLs are fetched; development only.
     pub allow_file: bool,
     /// PEM file with certificate authorities to trust besides the system's.
@@ -81,8 +87,8 @@ fn say(text: &str) {
 async fn configure(options: &Options) -> Result<(), Error> {
     let plan = read_plan(&options.plan)?;
     let layout = Layout::new(&options.data, plan.did);
-    layout.make()?;
-    let fetcher = Fetcher::new(options)?;
+    layout.make(plan.filtered)?;
+    let fetcher = Fetcher::new(options, plan.ipfs_gateway.as_deref())?;
     let mut left = plan.disk_bytes;
     for input in &plan.inputs {
         let size = fetcher

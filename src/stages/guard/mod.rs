@@ -53,7 +53,7 @@ pub(super) const ENDING_FILE: &str = "ending.json";
 /// Name of the file in the record's directory that holds the kept bytes.
 pub(super) const LOG_FILE: &str = "log";
 /// Name of the file in the record's directory that says which bytes came when and from where.
-const INDEX_FILE: &str = "frames.jsonl";
+pub(super) const INDEX_FILE: &str = "frames.jsonl";
 
 /// Exit code when a limit ended the algorithm; the number that OEP-12's clients know for it.
 const LIMIT_EXCEEDED: u8 = 42;

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::ids::BadJobName;
+use crate::results;
 
 /// What `publish` could not do. None of it shows a credential.
 #[derive(Debug, thiserror::Error)]
@@ -20,35 +21,11 @@ pub enum Error {
     /// The plan names no job.
     #[error("the plan is wrong")]
     Job(#[source] BadJobName),
-    /// The results' address is of no known kind, or of one that is for development only.
-    #[error("results cannot go to {0}")]
-    Destination(String),
-    /// An option of the object store cannot be read.
-    #[error("cannot read {}", .path.display())]
-    Credentials {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// An option that the object store does not know.
-    #[error("{0} is no option of the object store")]
-    Option(String),
-    /// The object store's client cannot be made.
-    #[error("cannot prepare the object store")]
-    Store(#[source] object_store::Error),
-    /// An object cannot be read or written.
-    #[error("cannot {verb} {key}")]
-    Object {
-        /// What was attempted.
-        verb: &'static str,
-        /// Which object.
-        key: String,
-        /// Why not.
-        source: object_store::Error,
-    },
-    /// A result file cannot be read or stored.
-    #[error("cannot store a result file as {key}")]
+    /// The object store fails, or cannot be prepared.
+    #[error(transparent)]
+    Results(#[from] results::Error),
+    /// A file of the volume cannot be stored.
+    #[error("cannot store {key}")]
     Upload {
         /// Under which key.
         key: String,
@@ -79,9 +56,9 @@ pub enum Error {
     /// The store said that there is a manifest, and then that there is none.
     #[error("{0} exists and cannot be found")]
     Vanished(String),
-    /// The job log cannot be printed.
-    #[error("cannot print the job log")]
-    Print(#[source] io::Error),
+    /// The job log changed between two readings, although nothing runs any more.
+    #[error("the job log changed while it was stored")]
+    LogChanged,
 }
 
 impl Error {

@@ -24,8 +24,9 @@ pub struct Manifest {
     pub skipped: Vec<SkippedEntry>,
     /// How many more were skipped than are listed.
     pub more_skipped: u64,
-    /// The job log.
-    pub log: LogSummary,
+    /// The log that the parties may have; nothing is said of one that they may not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log: Option<LogSummary>,
 }
 
 /// A stored result file.
@@ -83,7 +84,7 @@ pub enum Skip {
 
 impl Manifest {
     /// A manifest of no files.
-    pub(super) fn new(plan: &PublishPlan, log: LogSummary) -> Self {
+    pub(super) fn new(plan: &PublishPlan, log: Option<LogSummary>) -> Self {
         Self {
             job: plan.job.clone(),
             attempt: plan.attempt,
@@ -171,8 +172,10 @@ mod tests {
             attempt: 1,
             results_url: "s3://results".to_owned(),
             results: Release::Raw,
+            logs: Release::Raw,
             result_bytes: 100,
             result_files: 10,
+            log_bytes: 10,
         }
     }
 
@@ -182,7 +185,7 @@ mod tests {
             sha256: B256::repeat_byte(0xaa),
             completeness: Completeness::Complete,
         };
-        let mut manifest = Manifest::new(&plan(), log);
+        let mut manifest = Manifest::new(&plan(), Some(log));
         manifest.files.push(FileEntry {
             path: "a/b.csv".to_owned(),
             size: 7,

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -7,14 +7,20 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::error::Error;
-use crate::engine::{Completeness, LogSummary};
-use crate::stages::guard::{ENDING_FILE, LOG_FILE, empty_log, hash_file};
-use crate::stages::{Ending, ending};
+use super::upload::{self, Extent};
+use crate::engine::{Completeness, LogSummary, Stage};
+use crate::results::{Store, keys};
+use crate::stages::guard::{ENDING_FILE, INDEX_FILE, LOG_FILE, empty_log, hash_file};
+use crate::stages::{Ending, PublishPlan, ending};
+
+/// Name of the file that says which bytes came when, for messages.
+const FRAMES: &str = "record/frames.jsonl";
 
 /// The guard's record. Where the kernel has no Landlock the algorithm could reach it, so it is opened as warily as the results.
 #[derive(Debug)]
 pub(super) struct JobRecord {
     log: Option<File>,
+    frames: Option<File>,
     told: Option<LogSummary>,
 }
 
@@ -28,6 +34,7 @@ impl JobRecord {
             Err(Errno::NOENT) => {
                 return Ok(Self {
                     log: None,
+                    frames: None,
                     told: None,
                 });
             }
@@ -35,7 +42,8 @@ impl JobRecord {
         };
         let log = open(&root, LOG_FILE).map_err(Error::volume("open", directory.join(LOG_FILE)))?;
         let told = open(&root, ENDING_FILE).ok().flatten().and_then(told);
-        Ok(Self { log, told })
+        let frames = open(&root, INDEX_FILE).ok().flatten();
+        Ok(Self { log, frames, told })
     }
 
     /// The guard's own words where the bytes agree with them; else what is there, `unverified`.
@@ -58,18 +66,48 @@ impl JobRecord {
             .filter(|told| told.bytes == bytes && told.sha256 == sha256)
             .unwrap_or(found))
     }
+
+    /// Stores the log's bytes, which are those of `summary`, and which of them came when.
+    ///
+    /// # Errors
+    /// The store fails; [`Error::LogChanged`].
+    pub(super) async fn store(
+        self,
+        plan: &PublishPlan,
+        summary: &LogSummary,
+        store: &Store,
+    ) -> Result<(), Error> {
+        if let Some(frames) = self.frames {
+            let size = frames
+                .metadata()
+                .map_err(Error::volume("read", FRAMES))?
+                .len();
+            let key = keys::frames(&plan.job, plan.attempt);
+            // An index that cannot be read is missed less than the log.
+            upload::store_file(frames, Extent::Beginning(size), &key, store)
+                .await?
+                .ok();
+        }
+        let Some(log) = self.log.filter(|_| summary.bytes > 0) else {
+            return Ok(());
+        };
+        let key = keys::record(&plan.job, plan.attempt, Stage::Algorithm);
+        store_log(log, summary, &key, store).await
+    }
 }
 
-/// Prints the log's bytes on standard output.
-pub(super) fn print(data: &Path) -> Result<(), Error> {
-    let Some(mut log) = JobRecord::open(data)?.log else {
-        return Ok(());
-    };
-    let mut output = io::stdout().lock();
-    log.rewind()
-        .and_then(|()| io::copy(&mut log, &mut output))
-        .and_then(|_| output.flush())
-        .map_err(Error::Print)
+/// Stores a log under `key` if its bytes are those of `summary`.
+pub(super) async fn store_log(
+    mut log: File,
+    summary: &LogSummary,
+    key: &str,
+    store: &Store,
+) -> Result<(), Error> {
+    log.rewind().map_err(Error::volume("read", key))?;
+    match upload::store_file(log, Extent::Beginning(summary.bytes), key, store).await? {
+        Ok(sha256) if sha256 == summary.sha256 => Ok(()),
+        _ => Err(Error::LogChanged),
+    }
 }
 
 fn unverified(summary: LogSummary) -> LogSummary {
@@ -80,7 +118,7 @@ fn unverified(summary: LogSummary) -> LogSummary {
 }
 
 /// A regular file of the record; nothing when there is none.
-fn open(root: &OwnedFd, name: &str) -> Result<Option<File>, Errno> {
+pub(super) fn open(root: &OwnedFd, name: &str) -> Result<Option<File>, Errno> {
     let descriptor = match rustix::fs::openat2(
         root,
         name,

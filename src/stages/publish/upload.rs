@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::error::Error;
 use super::manifest::{FileEntry, Manifest, Skip, media_type};
-use super::store::Store;
 use super::tree::Tree;
+use crate::results::{Store, keys};
 use crate::stages::PublishPlan;
 
 /// Bytes that are read at once.
@@ -60,21 +60,46 @@ async fn upload_one(
     if size > left {
         return Ok(Err(Skip::TooManyBytes));
     }
-    let key = format!("{}/{}/outputs/{path}", plan.job, plan.attempt);
+    let key = keys::output(&plan.job, plan.attempt, path);
+    let stored = store_file(file, Extent::Whole(size), &key, store).await?;
+    Ok(stored.map(|sha256| FileEntry {
+        path: path.to_owned(),
+        size,
+        sha256,
+        media_type: media_type(path).to_owned(),
+    }))
+}
+
+/// How much of a file is stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Extent {
+    /// All of it, which is so many bytes; it has changed when there are more.
+    Whole(u64),
+    /// So many of its first bytes.
+    Beginning(u64),
+}
+
+/// Stores a file under `key` and answers the SHA-256 of what was stored; a file that is shorter than it should be or cannot be
+/// read is a skip.
+///
+/// # Errors
+/// The store fails.
+pub(super) async fn store_file(
+    file: File,
+    extent: Extent,
+    key: &str,
+    store: &Store,
+) -> Result<Result<B256, Skip>, Error> {
     let failed = |source| Error::Upload {
-        key: key.clone(),
+        key: key.to_owned(),
         source,
     };
-    let mut writer = store.writer(&key, size)?;
-    match send(file, size, &mut writer).await {
+    let (Extent::Whole(size) | Extent::Beginning(size)) = extent;
+    let mut writer = store.writer(key, size)?;
+    match send(file, extent, &mut writer).await {
         Ok(Ok(sha256)) => {
             writer.shutdown().await.map_err(failed)?;
-            Ok(Ok(FileEntry {
-                path: path.to_owned(),
-                size,
-                sha256,
-                media_type: media_type(path).to_owned(),
-            }))
+            Ok(Ok(sha256))
         }
         Ok(Err(reason)) => {
             abandon(&mut writer).await;
@@ -87,10 +112,18 @@ async fn upload_one(
     }
 }
 
-/// Sends exactly `size` bytes and answers their SHA-256. The outer error is the store's.
-async fn send(file: File, size: u64, writer: &mut BufWriter) -> io::Result<Result<B256, Skip>> {
-    // One byte more is asked for, so that a file that grew is noticed.
-    let mut source = tokio::fs::File::from_std(file).take(size.saturating_add(1));
+/// Sends the bytes and answers their SHA-256. The outer error is the store's.
+async fn send(
+    file: File,
+    extent: Extent,
+    writer: &mut BufWriter,
+) -> io::Result<Result<B256, Skip>> {
+    let (size, asked) = match extent {
+        // One byte more is asked for, so that a file that grew is noticed.
+        Extent::Whole(size) => (size, size.saturating_add(1)),
+        Extent::Beginning(size) => (size, size),
+    };
+    let mut source = tokio::fs::File::from_std(file).take(asked);
     let mut hash = Sha256::new();
     let mut sent = 0;
     let mut piece = vec![0; PIECE];

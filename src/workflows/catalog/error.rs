@@ -29,9 +29,6 @@ pub enum BadCatalog {
         /// What is wrong there.
         message: String,
     },
-    /// It asks for something that later versions bring.
-    #[error("`{0}` is not supported yet")]
-    NotSupported(&'static str),
     /// A value makes no sense.
     #[error("{subject}: {problem}")]
     Invalid {

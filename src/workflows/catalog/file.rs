@@ -109,14 +109,10 @@ pub(super) enum Logs {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Filter {
-    #[serde(rename = "image")]
-    pub(super) _image: String,
-    #[serde(rename = "entrypoint")]
-    pub(super) _entrypoint: Option<String>,
-    #[serde(rename = "tag")]
-    pub(super) _tag: Option<String>,
-    #[serde(rename = "checksum")]
-    pub(super) _checksum: Option<String>,
+    pub(super) image: String,
+    pub(super) entrypoint: Option<String>,
+    pub(super) tag: Option<String>,
+    pub(super) checksum: Option<String>,
 }
 
 /// The publisher's own workflow: the form of a document, but with unknown keys refused, since a slip of the pen would

@@ -3,8 +3,8 @@
 //! `file.rs` and `trusted.rs` hold the form as it is written, this file what it means, `error.rs` what can be wrong with it. Every default and every override is decided at load, so
 //! that whoever reads an [`Asset`] needs no policy beside it.
 //!
-//! What this version cannot do yet is refused at load rather than ignored: a publisher who asked for a filter or a review must
-//! not find out afterwards that there was none.
+//! What makes no sense is refused at load rather than ignored: a publisher who asked for a filter must not find out afterwards
+//! that there was none.
 
 mod error;
 mod file;
@@ -20,9 +20,9 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::document::Document;
-use super::image::{ImageRule, is_digest};
+use super::image::{ImageReference, ImageRule, is_digest, is_tag};
 use super::quantity::Quantity;
-use super::spec::{InputSpec, Release};
+use super::spec::{FilterSpec, InputSpec, Release};
 use super::trust::TrustedAlgorithm;
 use crate::ids::Did;
 
@@ -65,6 +65,8 @@ pub struct Asset {
     pub release: ReleasePolicy,
     /// What runs when the consumer named nothing.
     pub workflow: Option<Document>,
+    /// What everything that is `filtered` goes through.
+    pub filter: Option<FilterSpec>,
 }
 
 /// Most that a job may use.
@@ -87,6 +89,8 @@ pub struct ReleasePolicy {
     pub results: Release,
     /// For the job log; `None`: raw for algorithms that the publisher vetted, nothing for others.
     pub logs: Option<Release>,
+    /// Whether an operator must release everything first.
+    pub review: bool,
     /// Most bytes of results.
     pub result_bytes: u64,
     /// Most result files.
@@ -191,9 +195,10 @@ impl Policy {
 
     fn asset(&self, asset: file::Asset) -> Result<Asset, BadCatalog> {
         let did = asset.did;
-        if asset.filter.is_some() {
-            return Err(BadCatalog::NotSupported("filter"));
-        }
+        let filter = asset
+            .filter
+            .map(|filter| filter_of(did, filter))
+            .transpose()?;
         let files = (0_u32..).zip(asset.files);
         let workflow = asset.workflow.map(|workflow| {
             // The publisher's workflow takes the same way as a consumer's, so that both mean the same.
@@ -217,8 +222,9 @@ impl Policy {
                 .collect::<Result<_, _>>()?,
             allow_network_access: asset.privacy.allow_network_access,
             ceilings: self.ceilings(asset.resources)?,
-            release: self.release(&asset.release)?,
+            release: self.release(did, &asset.release, filter.is_some())?,
             workflow: workflow.transpose()?,
+            filter,
         })
     }
 
@@ -244,20 +250,32 @@ impl Policy {
         })
     }
 
-    fn release(&self, own: &file::ReleaseWish) -> Result<ReleasePolicy, BadCatalog> {
+    /// The asset's rule. A filter that nothing is said about is there for both.
+    fn release(
+        &self,
+        did: Did,
+        own: &file::ReleaseWish,
+        has_filter: bool,
+    ) -> Result<ReleasePolicy, BadCatalog> {
         let policy = &self.release;
-        if own.review.or(policy.review).unwrap_or(false) {
-            return Err(BadCatalog::NotSupported("review"));
-        }
-        let results = own.results.or(policy.results).unwrap_or(Release::Raw);
-        let logs = match own.logs.or(policy.logs).unwrap_or(file::Logs::Vetted) {
+        let (usual_results, usual_logs) = if has_filter {
+            (Release::Filtered, file::Logs::Filtered)
+        } else {
+            (Release::Raw, file::Logs::Vetted)
+        };
+        let results = own.results.or(policy.results).unwrap_or(usual_results);
+        let logs = match own.logs.or(policy.logs).unwrap_or(usual_logs) {
             file::Logs::Vetted => None,
             file::Logs::Raw => Some(Release::Raw),
             file::Logs::Filtered => Some(Release::Filtered),
             file::Logs::None => Some(Release::None),
         };
-        if results == Release::Filtered || logs == Some(Release::Filtered) {
-            return Err(BadCatalog::NotSupported("filtered"));
+        let is_filtered = results == Release::Filtered || logs == Some(Release::Filtered);
+        if is_filtered && !has_filter {
+            return Err(BadCatalog::invalid(
+                &did,
+                "something is released filtered, but the asset has no filter",
+            ));
         }
         let bytes = |own: &Option<Quantity>, policy: &Option<Quantity>, default: u64| {
             let found = own.as_ref().or(policy.as_ref());
@@ -269,6 +287,7 @@ impl Policy {
         Ok(ReleasePolicy {
             results,
             logs,
+            review: own.review.or(policy.review).unwrap_or(false),
             result_bytes: bytes(&own.result_bytes, &policy.result_bytes, 1 << 30)?,
             result_files: own.result_files.or(policy.result_files).unwrap_or(1000),
             log_bytes: bytes(&own.log_bytes, &policy.log_bytes, 16 << 20)?,
@@ -292,14 +311,60 @@ fn origin(text: &str) -> Result<String, BadCatalog> {
     Ok(url.origin().ascii_serialization())
 }
 
+/// The filter runs with the publisher's trust, so it is pinned like everything that runs.
+fn filter_of(did: Did, filter: file::Filter) -> Result<FilterSpec, BadCatalog> {
+    let image: ImageReference = filter
+        .image
+        .parse()
+        .map_err(|_| BadCatalog::invalid(&did, "the filter's image is no image's name"))?;
+    if filter.tag.as_deref().is_some_and(|tag| !is_tag(tag)) {
+        return Err(BadCatalog::invalid(&did, "the filter's tag is none"));
+    }
+    let digest = match (image.digest, filter.checksum) {
+        (Some(one), Some(other)) if one != other => {
+            let problem = "the filter's image and checksum name two different digests";
+            return Err(BadCatalog::invalid(&did, problem));
+        }
+        (digest, checksum) => digest.or(checksum).filter(|digest| is_digest(digest)),
+    };
+    let digest = digest.ok_or_else(|| {
+        let problem =
+            "the filter's image is not pinned: give checksum: sha256:… and 64 hexadecimal digits";
+        BadCatalog::invalid(&did, problem)
+    })?;
+    Ok(FilterSpec {
+        image: format!("{}@{digest}", image.name),
+        entrypoint: filter.entrypoint,
+    })
+}
+
+/// Where `configure` can fetch from: web servers, object stores, the IPFS gateway; a directory with the development engine only.
+const SCHEMES: [&str; 7] = ["http", "https", "s3", "gs", "az", "ipfs", "file"];
+
+/// Whether the text can be the name of a Secret: a DNS subdomain (Kubernetes, names and ids).
+fn is_secret_name(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let label = |label: &str| {
+        label.bytes().all(|byte| word(byte) || byte == b'-')
+            && label.bytes().next().is_some_and(word)
+            && label.bytes().last().is_some_and(word)
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
 fn input(did: Did, index: u32, file: file::InputFile) -> Result<InputSpec, BadCatalog> {
-    if file.secret.is_some() {
-        return Err(BadCatalog::NotSupported("secret"));
+    if file
+        .secret
+        .as_deref()
+        .is_some_and(|name| !is_secret_name(name))
+    {
+        let problem = format!("the secret of file {index} is no name of a Kubernetes Secret");
+        return Err(BadCatalog::invalid(&did, &problem));
     }
     let scheme = url::Url::parse(&file.url).map(|url| url.scheme().to_owned());
-    if !matches!(scheme.as_deref(), Ok("http" | "https" | "file")) {
+    if !scheme.is_ok_and(|scheme| SCHEMES.contains(&scheme.as_str())) {
         // The address itself is not repeated: it may carry a signature.
-        let problem = format!("the url of file {index} is not http, https or file");
+        let problem = format!("the url of file {index} is none of {}", SCHEMES.join(", "));
         return Err(BadCatalog::invalid(&did, &problem));
     }
     if file
@@ -316,7 +381,7 @@ fn input(did: Did, index: u32, file: file::InputFile) -> Result<InputSpec, BadCa
         url: file.url,
         checksum: file.checksum,
         content_type: file.content_type,
-        secret: None,
+        secret: file.secret,
     })
 }
 

@@ -160,23 +160,50 @@ fn unknown_keys_are_named_with_their_line_and_the_nearest_known_one() {
 }
 
 #[test]
-fn what_comes_later_is_refused_rather_than_ignored() {
+fn what_is_filtered_needs_a_filter_and_a_filter_must_be_pinned() {
     let cases = [
-        ("review: false", "review: true"),
-        ("results: raw", "results: raw, logBytes: 1, review: true"),
-        ("logs: raw", "logs: filtered"),
-        ("results: none", "results: filtered"),
-        ("contentType: text/csv", "secret: source"),
+        (("logs: raw", "logs: filtered"), "no filter"),
+        (("results: none", "results: filtered"), "no filter"),
         (
-            "    resources: {memory: 2Gi}",
-            "    filter: {image: python}",
+            (
+                "    resources: {memory: 2Gi}",
+                "    filter: {image: python}",
+            ),
+            "not pinned",
+        ),
+        (
+            ("contentType: text/csv", "secret: \"Not a name\""),
+            "secret of file 0",
         ),
     ];
-    for change in cases {
+    for (change, part) in cases {
         let sentence = refused(change);
-        let known = sentence.ends_with("is not supported yet") || sentence.contains("duplicate");
-        assert!(known, "{change:?}: {sentence}");
+        assert!(sentence.contains(part), "{change:?}: {sentence}");
     }
+}
+
+#[test]
+fn a_filter_that_nothing_is_said_about_is_there_for_results_and_logs() {
+    let digest = format!("sha256:{}", "f".repeat(64));
+    let text = format!(
+        "assets:
+  - did: did:op:{}
+    minimumPrice: \"1\"
+    filter: {{image: registry.test/filter, checksum: \"{digest}\", entrypoint: /bin/filter}}
+    release: {{review: true}}
+    files: [{{url: s3://bucket/data, secret: keys}}]
+",
+        "0d".repeat(32)
+    );
+    let catalog = Catalog::parse(text.as_bytes()).unwrap();
+    let (_, asset) = catalog.assets().next().unwrap();
+    let filter = asset.filter.clone().unwrap();
+    assert_eq!(filter.image, format!("registry.test/filter@{digest}"));
+    assert_eq!(filter.entrypoint.as_deref(), Some("/bin/filter"));
+    assert_eq!(asset.release.results, Release::Filtered);
+    assert_eq!(asset.release.logs, Some(Release::Filtered));
+    assert!(asset.release.review);
+    assert_eq!(asset.files[0].secret.as_deref(), Some("keys"));
 }
 
 #[test]

@@ -192,6 +192,7 @@ fn freeze(
         did: question.did,
         consumer: question.consumer,
         release: policy::release(&asset.release, algorithm.vetted),
+        filter: asset.filter.clone(),
         algorithm,
         inputs: asset.files.clone(),
         resources,

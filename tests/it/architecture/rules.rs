@@ -1,7 +1,7 @@
 use std::path::Path;
 
 /// What of this crate each module may name, beside itself. `module::Item` allows that item only.
-const MODULES: [(&str, &[&str]); 22] = [
+const MODULES: [(&str, &[&str]); 23] = [
     ("ids", &[]),
     ("fault", &[]),
     ("clock", &[]),
@@ -15,6 +15,7 @@ const MODULES: [(&str, &[&str]); 22] = [
         &["ids", "jobs", "admission", "workflows", KEEPER],
     ),
     ("engine", &["ids", "fault", "jobs", "workflows"]),
+    ("results", &["ids", "fault", "engine"]),
     ("chain", &["ids", "fault", "clock", "worker"]),
     ("keeper", &["ids", "fault", "clock", "worker", "chain"]),
     (
@@ -49,6 +50,7 @@ const MODULES: [(&str, &[&str]); 22] = [
             "workflows",
             "engine",
             "stages",
+            "results",
         ],
     ),
     (
@@ -116,6 +118,7 @@ const MODULES: [(&str, &[&str]); 22] = [
             "jobs",
             "workflows",
             "engine",
+            "results",
         ],
     ),
     (

@@ -2,11 +2,15 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tidewatch::cluster::ComputeWorkflow;
-use tidewatch::cluster::manifests::{Subject, algorithm, claim, configure, publish};
+use tidewatch::cluster::manifests::{
+    Leaving, Subject, algorithm, claim, configure, filter, publish,
+};
 use tidewatch::engine::Engine;
+use tidewatch::workflows::{FilterSpec, Release};
 
 use super::plan;
 use crate::support::cluster::Namespace;
+use crate::support::required;
 
 #[tokio::test]
 async fn what_is_fixed_cannot_be_changed() {
@@ -66,12 +70,20 @@ async fn what_is_fixed_cannot_be_changed() {
 #[tokio::test]
 async fn the_server_takes_every_manifest_as_restricted_and_changes_nothing_that_matters() {
     let namespace = Namespace::create().await;
-    let plan = plan("true");
+    let mut plan = plan("true");
+    plan.spec.filter = Some(FilterSpec {
+        image: required("TIDEWATCH_TEST_ALGORITHM_IMAGE"),
+        entrypoint: None,
+    });
     let engine = namespace.engine_as("dispatcher").await;
     engine.ensure(&plan).await.unwrap();
     let workflows = namespace.api::<ComputeWorkflow>();
     let workflow = workflows.get(plan.job.as_str()).await.unwrap();
     let subject = Subject::new(&workflow, 1).unwrap();
+    let leaving = Leaving {
+        results: Release::Filtered,
+        logs: Release::Filtered,
+    };
     let dry_run = PostParams {
         dry_run: true,
         field_manager: None,
@@ -79,9 +91,10 @@ async fn the_server_takes_every_manifest_as_restricted_and_changes_nothing_that_
     let claims = namespace.api();
     claims.create(&dry_run, &claim(&subject)).await.unwrap();
     for job in [
-        configure(&subject),
+        configure(&subject, 0),
         algorithm(&subject),
-        publish(&subject, true),
+        filter(&subject, 0).unwrap(),
+        publish(&subject, leaving, 0),
     ] {
         let jobs = namespace.api::<k8s_openapi::api::batch::v1::Job>();
         let admitted = jobs.create(&dry_run, &job).await.unwrap();

@@ -1,13 +1,16 @@
 //! Workflows on a real cluster: the engine asks, the operator carries out, and both have only the rights of `deploy/`.
 
+mod credentials;
 mod custom_resource;
 mod lifecycle;
 mod refusals;
+mod release;
 mod safety;
 
 use alloy::primitives::{Address, B256};
+use futures::StreamExt;
 use tidewatch::cluster::ComputeWorkflow;
-use tidewatch::engine::{Engine, Observation, WorkflowPlan, WorkflowUid};
+use tidewatch::engine::{Engine, Observation, Stage, WorkflowPlan, WorkflowUid};
 use tidewatch::ids::{AgreementId, Did, JobName};
 use tidewatch::jobs::{Outcome, Phase, Reason};
 use tidewatch::workflows::{AlgorithmSpec, InputSpec, JobSpec, Release, ReleaseRule, Resources};
@@ -52,12 +55,14 @@ fn plan(entrypoint: &str) -> WorkflowPlan {
             result_files: 10,
             log_bytes: 1 << 20,
         },
+        filter: None,
     };
     WorkflowPlan {
         job: JobName::derive(1, Address::ZERO, key),
         spec_digest: JobSpec::digest(&spec.to_bytes().unwrap()),
         spec,
         run_as: 23456,
+        attempts_before: 0,
     }
 }
 
@@ -113,8 +118,10 @@ fn end(seen: &Observation) -> (Option<Outcome>, Option<Reason>) {
 /// The record of the job log, as text.
 async fn log(namespace: &Namespace, job: &JobName) -> String {
     let collector = namespace.engine_as("collector").await;
-    let record = collector.record(job, 1).await.unwrap();
-    String::from_utf8(record.expect("a record").to_vec()).unwrap()
+    let record = collector.record(job, 1, Stage::Algorithm).await.unwrap();
+    let pieces: Vec<_> = record.expect("a record").collect().await;
+    let bytes = pieces.into_iter().flat_map(|piece| piece.unwrap());
+    String::from_utf8(bytes.collect()).unwrap()
 }
 
 /// Waits until the workflow is gone from the cluster.

@@ -90,6 +90,34 @@ async fn a_quota_makes_a_job_wait_and_a_limit_refuses_it() {
 }
 
 #[tokio::test]
+async fn what_the_cluster_cannot_start_ends_at_the_start_deadline() {
+    let namespace = Namespace::create().await;
+    let _operator = namespace.operator().await;
+    let hasty = Settings {
+        start_deadline: Duration::from_secs(12),
+        ..namespace.settings()
+    };
+    let unbound = Settings {
+        storage_class: Some("no-such-class".to_owned()),
+        ..hasty.clone()
+    };
+    let mut unschedulable = plan("true");
+    unschedulable.spec.resources.cpu = "1000".to_owned();
+    let table = [(unschedulable, hasty), (plan("true"), unbound)];
+    for (plan, settings) in &table {
+        let client = namespace.client_as("dispatcher").await;
+        let engine = KubernetesEngine::new(client, settings.clone()).unwrap();
+        let inert = engine.ensure(plan).await.unwrap();
+        assert!(engine.start(plan, &inert.uid, 1).await.unwrap());
+    }
+    for (plan, _) in table {
+        let seen = finished(&namespace, &plan.job).await;
+        let too_late = (Some(Outcome::TimedOut), Some(Reason::StartTimeExceeded));
+        assert_eq!(end(&seen), too_late);
+    }
+}
+
+#[tokio::test]
 async fn a_disk_size_that_is_none_ends_the_job() {
     let namespace = Namespace::create().await;
     let _operator = namespace.operator().await;

@@ -1,6 +1,8 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use serde_json::json;
+use tidewatch::cluster::ComputeWorkflow;
 use tidewatch::cluster::gate::is_gated;
 use tidewatch::engine::{Engine, Stage};
 use tidewatch::jobs::{Outcome, Reason};
@@ -78,6 +80,59 @@ async fn a_pod_that_somebody_deletes_is_lost_and_not_replaced() {
 }
 
 #[tokio::test]
+async fn configuring_is_repeated_when_its_pod_is_deleted_and_suspension_holds_the_algorithm_back() {
+    let namespace = Namespace::create().await;
+    let _operator = namespace.operator().await;
+    let mut plan = plan("cat $INPUTS/*/0");
+    let (url, asked) = crate::support::inputs::serve_slowly(b"data\n").await;
+    let checksum = "sha256:6667b2d1aab6a00caa5aee5af8ad9f1465e567abf1c209d15727d57b3e8f6e5f";
+    plan.spec.inputs = vec![super::input(url, checksum.to_owned())];
+    let workflows = namespace.api::<ComputeWorkflow>();
+    let suspend = |suspend: bool| {
+        let patch = Patch::Merge(json!({"spec": {"suspend": suspend}}));
+        let (workflows, name) = (workflows.clone(), plan.job.to_string());
+        async move {
+            workflows
+                .patch(&name, &PatchParams::default(), &patch)
+                .await
+                .unwrap()
+        }
+    };
+    start(&namespace, &plan).await;
+    asked.notified().await;
+    suspend(true).await;
+    let pod = pods(&namespace, plan.job.as_str(), "configure")
+        .await
+        .remove(0);
+    let at_once = DeleteParams::default().grace_period(1);
+    let deleted = namespace
+        .api::<Pod>()
+        .delete(&pod.name_any(), &at_once)
+        .await;
+    deleted.unwrap();
+    let reason = || async {
+        let workflow = workflows.get(plan.job.as_str()).await.unwrap();
+        let stages = workflow.status?.stages;
+        stages.first()?.finished_at.and(stages.first()?.reason)
+    };
+    let found = namespace.until("the loss of the pod", reason).await;
+    assert_eq!(found, Reason::PodMissing);
+    suspend(false).await;
+    let seen = finished(&namespace, &plan.job).await;
+    assert_eq!(end(&seen), (Some(Outcome::Succeeded), None));
+    assert_eq!(log(&namespace, &plan.job).await, "data\n");
+    let stages: Vec<_> = seen.stages.iter().map(|stage| stage.stage).collect();
+    let all = [
+        Stage::Configure,
+        Stage::Configure,
+        Stage::Algorithm,
+        Stage::Publish,
+    ];
+    assert_eq!(stages, all);
+    assert_eq!(algorithm_pods(&namespace, plan.job.as_str()).await.len(), 1);
+}
+
+#[tokio::test]
 async fn an_operator_that_comes_later_goes_on_where_the_first_one_stopped() {
     let namespace = Namespace::create().await;
     let first = namespace.operator().await;
@@ -93,7 +148,11 @@ async fn an_operator_that_comes_later_goes_on_where_the_first_one_stopped() {
 }
 
 async fn algorithm_pods(namespace: &Namespace, job: &str) -> Vec<Pod> {
-    let selector = format!("compute.tidewatch.dev/job={job},component=algorithm");
+    pods(namespace, job, "algorithm").await
+}
+
+async fn pods(namespace: &Namespace, job: &str, stage: &str) -> Vec<Pod> {
+    let selector = format!("compute.tidewatch.dev/job={job},component={stage}");
     let labelled = ListParams::default().labels(&selector);
     namespace.api::<Pod>().list(&labelled).await.unwrap().items
 }

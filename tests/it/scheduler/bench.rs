@@ -27,7 +27,7 @@ pub(super) struct Bench {
     pub(super) deployment: DeploymentId,
     pub(super) engine: ScriptedEngine,
     /// Dropped with its test.
-    _database: Database,
+    database: Database,
 }
 
 impl Bench {
@@ -57,10 +57,15 @@ impl Bench {
         Self {
             ledger: database.ledger.clone(),
             pool,
-            _database: database,
+            database,
             deployment: DeploymentId(deployment),
             engine: ScriptedEngine::new(),
         }
+    }
+
+    /// The database's address.
+    pub(super) fn url(&self) -> &str {
+        &self.database.url
     }
 
     /// A queued job of block `number` with a frozen specification.
@@ -324,6 +329,7 @@ pub(super) fn spec() -> JobSpec {
             result_files: 1,
             log_bytes: LOG_LIMIT,
         },
+        filter: None,
     }
 }
 

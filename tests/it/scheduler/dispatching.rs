@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tidewatch::fault::Fault;
 use tidewatch::jobs::Phase;
+use tidewatch::ledger::dispatch::Caps;
 use tidewatch::scheduler::{Dispatcher, DispatcherSettings};
 use tidewatch::worker::{Progress, Worker};
 
@@ -20,6 +21,14 @@ fn dispatcher_with(bench: &Bench, settings: DispatcherSettings) -> Dispatcher<Sc
         bench.engine.clone(),
         settings,
     )
+}
+
+const fn caps(window: u32) -> Caps {
+    Caps {
+        window,
+        of_payer: window,
+        of_asset: window,
+    }
 }
 
 /// Ticks until nothing is left to do.
@@ -120,7 +129,7 @@ async fn two_dispatchers_at_once_start_each_job_once_and_keep_the_window() {
         jobs.push(bench.queue(number).await);
     }
     let settings = DispatcherSettings {
-        window: 13,
+        caps: caps(13),
         concurrency: 3,
         ..DispatcherSettings::default()
     };
@@ -371,4 +380,58 @@ async fn a_step_is_cut_off_before_its_lease_ends() {
     })
     .await;
     assert_started_once(&bench, &job).await;
+}
+
+#[tokio::test]
+async fn payers_take_turns_and_nobody_has_more_than_the_cap() {
+    let bench = Bench::new().await;
+    let mut jobs = Vec::new();
+    // One payer floods, two others come later with two jobs each.
+    for (payer, block) in [
+        (1, 1),
+        (1, 2),
+        (1, 3),
+        (1, 4),
+        (1, 5),
+        (2, 6),
+        (2, 7),
+        (3, 8),
+        (3, 9),
+    ] {
+        let job = bench.queue(block).await;
+        let change = format!("payer = decode(repeat('0{payer}', 20), 'hex')");
+        bench.alter(&job, &change).await;
+        jobs.push((payer, block, job));
+    }
+    let started = async || {
+        let mut started = Vec::new();
+        for (payer, block, job) in &jobs {
+            if bench.status(job).await.phase == Phase::Configuring {
+                started.push((*payer, *block));
+            }
+        }
+        started
+    };
+    let settings = |window, of_payer| DispatcherSettings {
+        caps: Caps {
+            of_payer,
+            ..caps(window)
+        },
+        concurrency: 1,
+        ..DispatcherSettings::default()
+    };
+    drain(&mut dispatcher_with(&bench, settings(5, 5))).await;
+    let first = [(1, 1), (1, 2), (2, 6), (2, 7), (3, 8)];
+    assert_eq!(
+        started().await,
+        first,
+        "one of each, then the second of each"
+    );
+    drain(&mut dispatcher_with(&bench, settings(100, 3))).await;
+    let capped = [(1, 1), (1, 2), (1, 3), (2, 6), (2, 7), (3, 8), (3, 9)];
+    assert_eq!(
+        started().await,
+        capped,
+        "the flood waits, and holds up nobody"
+    );
 }

@@ -27,6 +27,7 @@ pub(super) enum Call {
     Record,
     Release,
     Remove,
+    Stop,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub(super) struct Workflow {
     pub(super) published: Option<Published>,
     pub(super) footing: Footing,
     pub(super) released: bool,
+    pub(super) stopped: bool,
     pub(super) plan: WorkflowPlan,
 }
 
@@ -68,6 +70,8 @@ pub(super) struct World {
     pub(super) printed: HashMap<JobName, Vec<u8>>,
     /// What the engine answers as records.
     pub(super) records: HashMap<JobName, Option<Bytes>>,
+    /// What the filter left of them.
+    pub(super) filtered: HashMap<JobName, Option<Bytes>>,
     /// Effects, in order: made, started, told of the event, released, removed.
     pub(super) effects: Vec<(Call, JobName)>,
     pub(super) calls: Vec<Call>,
@@ -194,7 +198,25 @@ impl ScriptedEngine {
                     sha256: B256::from_slice(&Sha256::digest(&printed)),
                     completeness: Completeness::Complete,
                 },
+                filtered_log: None,
             });
+        });
+    }
+
+    /// The workflow ends well, and the filter left that of what was printed.
+    pub(super) fn end_filtered(&self, job: &JobName, left: &'static [u8]) {
+        self.end(job, Outcome::Succeeded, None, true);
+        self.world()
+            .filtered
+            .insert(job.clone(), Some(Bytes::from_static(left)));
+        self.change(job, |workflow| {
+            if let Some(published) = &mut workflow.published {
+                published.filtered_log = Some(LogSummary {
+                    bytes: left.len() as u64,
+                    sha256: B256::from_slice(&Sha256::digest(left)),
+                    completeness: Completeness::Complete,
+                });
+            }
         });
     }
 
@@ -225,6 +247,7 @@ impl ScriptedEngine {
                 published: None,
                 footing: Footing::Canonical,
                 released: false,
+                stopped: false,
                 plan: plan.clone(),
             };
             world.workflows.insert(plan.job.clone(), workflow);
@@ -288,7 +311,13 @@ impl Engine for ScriptedEngine {
             let mut world = self.world();
             match world.workflows.get_mut(&plan.job) {
                 Some(workflow) if workflow.uid == uid.0 => {
-                    if workflow.attempt + 1 == attempt {
+                    let first = workflow.plan.attempts_before + 1;
+                    let next = if workflow.attempt == 0 {
+                        first
+                    } else {
+                        workflow.attempt + 1
+                    };
+                    if next == attempt {
                         workflow.attempt = attempt;
                         world.effects.push((Call::Start, plan.job.clone()));
                     }
@@ -373,10 +402,41 @@ impl Engine for ScriptedEngine {
         Ok(Some(pieces.boxed()))
     }
 
-    async fn record(&self, job: &JobName, _attempt: u32) -> Result<Option<Bytes>, Told> {
+    async fn record(
+        &self,
+        job: &JobName,
+        _attempt: u32,
+        stage: Stage,
+    ) -> Result<Option<LogStream<Told>>, Told> {
         self.told(Call::Record, When::Before)?;
         tokio::task::yield_now().await;
-        Ok(self.world().records.get(job).cloned().flatten())
+        let world = self.world();
+        let records = match stage {
+            Stage::Filter => &world.filtered,
+            _ => &world.records,
+        };
+        let record = records.get(job).cloned().flatten();
+        Ok(record.map(|record| {
+            let pieces: Vec<_> = record.chunks(777).map(Bytes::copy_from_slice).collect();
+            stream::iter(pieces).map(Ok).boxed()
+        }))
+    }
+
+    async fn stop(&self, job: &JobName, uid: &WorkflowUid) -> Result<(), Told> {
+        self.told(Call::Stop, When::Before)?;
+        {
+            let mut world = self.world();
+            if let Some(workflow) = world
+                .workflows
+                .get_mut(job)
+                .filter(|found| found.uid == uid.0 && !found.stopped)
+            {
+                workflow.stopped = true;
+                world.effects.push((Call::Stop, job.clone()));
+            }
+        }
+        tokio::task::yield_now().await;
+        self.told(Call::Stop, When::After)
     }
 
     async fn release(&self, job: &JobName, uid: &WorkflowUid) -> Result<(), Told> {

@@ -4,6 +4,8 @@ mod bench;
 mod collecting;
 mod dispatching;
 mod engine;
+mod interventions;
+mod large_logs;
 mod leasing;
 mod observing;
 mod reaping;

@@ -256,7 +256,7 @@ async fn what_cannot_be_had_is_31_and_no_url_is_told() {
         (
             format!("http://user:word@{host}/loop?token=hidden"),
             None,
-            "the transfer broke",
+            "the server redirects too often",
         ),
         (
             "http://user:word@127.0.0.1:1/missing?token=hidden".to_owned(),

@@ -30,8 +30,8 @@ impl Case {
             "log": {"bytes": LOG.len(), "sha256": sha256(LOG), "completeness": "complete"}});
         std::fs::write(path("data/record/ending.json"), ending.to_string()).unwrap();
         let url = format!("file://{}", text(&path("results")));
-        let plan = json!({"job": JOB, "attempt": 1, "resultsUrl": url, "results": "raw",
-            "resultBytes": 100_000_000, "resultFiles": 100});
+        let plan = json!({"job": JOB, "attempt": 1, "resultsUrl": url, "results": "raw", "logs": "raw",
+            "resultBytes": 100_000_000, "resultFiles": 100, "logBytes": 100});
         Self {
             directory,
             url,
@@ -67,8 +67,8 @@ impl Case {
     fn publish(&self) -> Value {
         let (output, message) = self.run();
         assert_eq!(output.status.code(), Some(0), "{message}");
-        assert_eq!(output.stdout, LOG, "standard output is the log");
-        assert_eq!(output.stderr, b"", "and nothing else is printed");
+        assert_eq!(output.stdout, b"", "a pod's log is no way out");
+        assert_eq!(output.stderr, b"");
         assert_eq!(message["stage"], "publish");
         message["published"].clone()
     }
@@ -92,7 +92,7 @@ fn paths(files: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn results_are_stored_with_a_manifest_and_the_log_is_printed() {
+fn results_are_stored_with_a_manifest_and_the_log_beside_them() {
     let case = Case::new();
     case.write("model.json", b"{}");
     case.write("deep/er/rows%2F.csv", b"1,2\n");
@@ -113,8 +113,51 @@ fn results_are_stored_with_a_manifest_and_the_log_is_printed() {
             file("model.json", b"{}", "application/json"),
         ])
     );
-    let stored = case.stored(&format!("{JOB}/1/outputs/model.json"));
-    assert_eq!(std::fs::read(stored).unwrap(), b"{}");
+    let stored = |name: &str| std::fs::read(case.stored(&format!("{JOB}/1/{name}"))).unwrap();
+    assert_eq!(stored("outputs/model.json"), b"{}");
+    assert_eq!(stored("record/algorithm"), LOG);
+    assert_eq!(case.manifest()["log"], published["log"]);
+}
+
+#[test]
+fn what_the_filter_left_is_published_and_nothing_else() {
+    let mut case = Case::new();
+    (case.plan["results"], case.plan["logs"]) = (json!("filtered"), json!("filtered"));
+    case.plan["logBytes"] = json!(8);
+    case.write("raw", b"raw");
+    let filtered = case.directory.path().join("data/filtered");
+    std::fs::create_dir_all(filtered.join("outputs")).unwrap();
+    std::fs::create_dir_all(filtered.join("logs")).unwrap();
+    std::fs::write(filtered.join("outputs/fine"), b"fine").unwrap();
+    std::fs::write(filtered.join("logs/log"), b"epoch 1\nepoch 2\n").unwrap();
+    let published = case.publish();
+    let kept = json!({"bytes": 8, "sha256": sha256(b"epoch 1\n"), "completeness": "truncated"});
+    assert_eq!(published["filteredLog"], kept);
+    assert_eq!(
+        published["log"]["sha256"],
+        sha256(LOG),
+        "operators have the record"
+    );
+    assert_eq!(case.publish(), published, "published once is published");
+    let manifest = case.manifest();
+    assert_eq!(paths(&manifest["files"]), ["fine"]);
+    assert_eq!(manifest["log"], kept);
+    let stored = case.stored(&format!("{JOB}/1/record/filter"));
+    assert_eq!(std::fs::read(stored).unwrap(), b"epoch 1\n");
+}
+
+#[test]
+fn inputs_are_deleted_since_nobody_needs_them_any_more() {
+    use std::os::unix::fs::PermissionsExt;
+    let case = Case::new();
+    let inputs = case.directory.path().join("data/inputs");
+    std::fs::create_dir_all(inputs.join("asset")).unwrap();
+    std::fs::write(inputs.join("asset/0"), b"private").unwrap();
+    for path in [inputs.join("asset"), inputs.clone()] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    case.publish();
+    assert!(!inputs.join("asset").exists());
 }
 
 #[test]
@@ -231,14 +274,18 @@ fn the_publisher_s_limits_hold() {
 
 #[test]
 fn nothing_leaves_where_nothing_may() {
-    for rule in ["none", "filtered"] {
-        let mut case = Case::new();
-        case.plan["results"] = json!(rule);
-        case.write("secret-name", b"secret");
-        assert_eq!(case.publish()["files"], 0);
-        assert!(!case.manifest().to_string().contains("secret"));
-        assert!(!case.stored(&format!("{JOB}/1/outputs")).exists());
-    }
+    let mut case = Case::new();
+    (case.plan["results"], case.plan["logs"]) = (json!("none"), json!("none"));
+    case.write("secret-name", b"secret");
+    assert_eq!(case.publish()["files"], 0);
+    let manifest = case.manifest();
+    assert!(!manifest.to_string().contains("secret"));
+    assert_eq!(
+        manifest.get("log"),
+        None,
+        "neither length nor hash of a log that stays in"
+    );
+    assert!(!case.stored(&format!("{JOB}/1/outputs")).exists());
 }
 
 #[test]
@@ -253,8 +300,7 @@ fn a_log_without_the_guard_s_word_is_unverified() {
 
     let case = Case::new();
     std::fs::remove_dir_all(case.directory.path().join("data/record")).unwrap();
-    let (output, message) = case.run();
-    assert_eq!(output.stdout, b"");
+    let (_, message) = case.run();
     assert_eq!(
         message["published"]["log"],
         json!({"bytes": 0, "sha256": sha256(b""), "completeness": "complete"}),
@@ -263,14 +309,14 @@ fn a_log_without_the_guard_s_word_is_unverified() {
 }
 
 #[test]
-fn what_fails_is_61_and_the_log_is_printed_all_the_same() {
+fn what_fails_is_61() {
     let mut case = Case::new();
     case.plan["resultsUrl"] = json!("gopher://results");
     let (output, message) = case.run();
     assert_eq!(output.status.code(), Some(61));
-    assert_eq!(output.stdout, LOG);
     assert_eq!(message["reason"], "publishing_failed");
-    assert_eq!(message["detail"], "results cannot go to gopher://results");
+    let detail = "gopher://results is no address of an object store";
+    assert_eq!(message["detail"], detail);
 
     let case = Case::new();
     let (output, _) = case.run_with(&[]);

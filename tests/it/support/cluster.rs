@@ -17,12 +17,13 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tidewatch::cluster::{ComputeWorkflow, KubernetesEngine, Settings, definition};
 use tidewatch::operator::{self, Operator};
+use tidewatch::results::{Access, Options, Store};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::required;
 
 /// Longest wait for anything of a cluster.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A namespace with the Pod Security Standard *restricted*, our custom resource, and the accounts and rights of `deploy/`. It goes
 /// when the test ends; when the test fails, what is in it is printed first.
@@ -93,7 +94,15 @@ impl Namespace {
 
     /// The engine with the rights of a role.
     pub(crate) async fn engine_as(&self, role: &str) -> KubernetesEngine {
-        KubernetesEngine::new(self.client_as(role).await, self.settings()).unwrap()
+        let engine = KubernetesEngine::new(self.client_as(role).await, self.settings()).unwrap();
+        let options = store_options();
+        let options = options.iter().map(|(name, value)| (*name, value.as_str()));
+        let access = Access {
+            options: Options::among(options),
+            ..Access::default()
+        };
+        let address = format!("s3://{}/out", self.bucket);
+        engine.with_records(Store::open(&address, &access).unwrap())
     }
 
     /// An operator that runs until the guard is dropped.
@@ -136,10 +145,7 @@ impl Namespace {
     }
 
     /// Waits until `look` finds something, by looking twice a second: a value is waited for, not a notification.
-    pub(crate) async fn until<T, F>(&self, what: &str, mut look: impl FnMut() -> F) -> T
-    where
-        F: Future<Output = Option<T>>,
-    {
+    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         let mut every = tokio::time::interval(Duration::from_millis(500));
         let found = async {
             loop {
@@ -190,14 +196,8 @@ impl Namespace {
         let url = format!("{server}/{}", self.bucket);
         let made = reqwest::Client::new().put(&url).send().await.unwrap();
         assert!(made.status().is_success(), "{url}: {}", made.status());
-        let options = [
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ALLOW_HTTP", "true"),
-            ("AWS_ENDPOINT", server.as_str()),
-        ];
-        let options: BTreeMap<_, _> = options.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let options = store_options().map(|(name, value)| (name.to_owned(), value));
+        let options: BTreeMap<_, _> = options.into();
         let secret = Secret {
             metadata: kube::api::ObjectMeta {
                 name: Some("results".to_owned()),
@@ -212,6 +212,17 @@ impl Namespace {
             .await
             .unwrap();
     }
+}
+
+/// How the tests' buckets are come by.
+pub(crate) fn store_options() -> [(&'static str, String); 5] {
+    [
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ("AWS_ENDPOINT", required("TIDEWATCH_TEST_S3")),
+    ]
 }
 
 impl Drop for Namespace {

@@ -16,7 +16,7 @@ use tidewatch::keeper::purchase::{self, Order, Purchase};
 use tidewatch::ledger::database::create_login;
 use tidewatch::ledger::roles::{self, Ensured, Role};
 
-use super::cluster::Namespace;
+use super::cluster::{Namespace, store_options};
 use super::database::Database;
 use super::eventually;
 use super::keeper::Chain;
@@ -100,8 +100,10 @@ impl World {
             ("TIDEWATCH_RESULTS_SECRET", "results".to_owned()),
         ];
         let variables = variables
+            .into_iter()
+            .chain(store_options())
             .map(|(name, value)| (name.to_owned(), value))
-            .to_vec();
+            .collect();
         Self {
             chain,
             database,
