@@ -2,7 +2,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::notation::{address, hash, time};
-use crate::engine::{Stage, StageObservation};
+use crate::engine::{Isolation, Stage, StageObservation};
 use crate::jobs::{Oep12Status, Outcome, Phase, Reason, Status};
 use crate::ledger::reader::{AttemptRow, JobRow, VerdictRow, WorkflowRow};
 
@@ -105,6 +105,9 @@ struct StageShown {
     stage: Stage,
     started_at: Option<String>,
     finished_at: Option<String>,
+    /// Of the algorithm, once it has ended: what its isolation from the network rested on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isolation: Option<Isolation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     runner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,6 +223,7 @@ impl AttemptShown {
             stage: stage.stage,
             started_at: stage.started_at.map(time),
             finished_at: stage.finished_at.map(time),
+            isolation: stage.isolation,
             runner: stage.runner.filter(|_| for_operator),
             exit_code: stage.exit_code.filter(|_| for_operator),
         };

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::stages::{self, TERMINATION_MESSAGE, configure, publish};
+use crate::stages::{self, Surroundings, TERMINATION_MESSAGE, configure, publish};
 
 /// One stage of a job.
 #[derive(Clone, Debug, Subcommand)]
@@ -32,6 +32,8 @@ pub struct ConfigureArguments {
     #[arg(long)]
     allow_file: bool,
     #[command(flatten)]
+    around: Around,
+    #[command(flatten)]
     shared: Shared,
 }
 
@@ -41,6 +43,11 @@ pub struct InstallGuardArguments {
     /// The file to make.
     #[arg(long)]
     to: PathBuf,
+    /// The file to make with the addresses that the guard asks.
+    #[arg(long)]
+    targets: Option<PathBuf>,
+    #[command(flatten)]
+    around: Around,
 }
 
 /// Arguments of `stage publish`.
@@ -60,6 +67,30 @@ pub struct PublishArguments {
     allow_file: bool,
     #[command(flatten)]
     shared: Shared,
+}
+
+/// What Kubernetes tells a container of its surroundings.
+#[derive(Args, Clone, Debug)]
+struct Around {
+    /// Address of the Kubernetes API.
+    #[arg(long, env = "KUBERNETES_SERVICE_HOST")]
+    api_host: Option<String>,
+    /// Its port.
+    #[arg(long, env = "KUBERNETES_SERVICE_PORT")]
+    api_port: Option<u16>,
+    /// Addresses of the node, separated by commas.
+    #[arg(long, env = "TIDEWATCH_NODE_ADDRESSES")]
+    node_addresses: Option<String>,
+}
+
+impl From<Around> for Surroundings {
+    fn from(given: Around) -> Self {
+        Self {
+            api_host: given.api_host,
+            api_port: given.api_port,
+            node_addresses: given.node_addresses,
+        }
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -87,12 +118,13 @@ pub async fn run(command: StageCommand) -> ExitCode {
                 plan: given.plan,
                 data: given.data,
                 allow_file: given.allow_file,
+                around: given.around.into(),
                 ca_file: given.shared.ca_file,
                 message: given.shared.message,
             })
             .await
         }
-        StageCommand::InstallGuard(given) => match stages::install_guard(&given.to) {
+        StageCommand::InstallGuard(given) => match install_guard(given) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 let error = anyhow::Error::new(error);
@@ -114,4 +146,11 @@ pub async fn run(command: StageCommand) -> ExitCode {
             .await
         }
     }
+}
+
+fn install_guard(given: InstallGuardArguments) -> Result<(), stages::InstallError> {
+    if let Some(targets) = &given.targets {
+        stages::write_targets(&given.around.into(), targets)?;
+    }
+    stages::install_guard(&given.to)
 }

@@ -24,7 +24,7 @@ pub const COLLECTED: &str = "compute.tidewatch.dev/collected";
 
 /// Version of the manifests that this program renders. A workflow pins the one it was made under, and an operator that does not
 /// know it leaves the workflow to one that does.
-pub const TEMPLATE_VERSION: u32 = 1;
+pub const TEMPLATE_VERSION: u32 = 2;
 
 /// What is asked of the cluster for one job. Inert while `attempt` is 0.
 ///

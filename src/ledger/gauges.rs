@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 
 use super::{Attempt, Error};
+use crate::engine::Isolation;
 use crate::ids::DeploymentId;
 
 /// The ledger at one moment, as numbers.
@@ -20,6 +21,8 @@ pub struct Gauges {
     pub parked: Vec<(String, i64)>,
     /// Seconds since the follower last moved anything.
     pub follower_age_seconds: i64,
+    /// Whether the newest attempt that asked saw the cluster deny the network; absent while none has asked.
+    pub isolation_proven: Option<bool>,
 }
 
 /// Reads them. Bounded by what is open, not by what the ledger holds: finished jobs are not counted.
@@ -52,13 +55,15 @@ pub async fn read(
            WHERE deployment_id = $1 AND replayed_at IS NULL GROUP BY kind"#,
         deployment.0
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await
     .attempt("count the parked items")?;
     gauges.parked = parked
         .into_iter()
         .map(|row| (row.kind, row.items))
         .collect();
+    let last = super::isolation::find_last(connection, deployment).await?;
+    gauges.isolation_proven = last.map(|last| last.isolation == Isolation::Proven);
     Ok(Some(gauges))
 }
 

@@ -48,6 +48,7 @@ pub mod documents;
 mod error;
 pub mod facts;
 pub mod gauges;
+pub mod isolation;
 pub mod job_documents;
 pub mod job_logs;
 pub mod jobs;

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 32] = [
+const KNOWN: [&str; 33] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
@@ -36,16 +36,16 @@ const KNOWN: [&str; 32] = [
     "RPC_URLS_FILE",
     "RUNTIME_CLASS",
     "STORAGE_CLASS",
+    "USER_NAMESPACES",
 ];
 
 /// Variables that the interface names and a later version brings: set, they would be silently without effect.
-const LATER: [&str; 7] = [
+const LATER: [&str; 6] = [
     "API_ORIGIN",
     "KUEUE_QUEUE",
     "LOGS_RETENTION",
     "RESULTS_RETENTION",
     "RESULTS_SECRET_FILE",
-    "USER_NAMESPACES",
     "OPERATOR_TOKEN",
 ];
 

@@ -1,7 +1,9 @@
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
-use super::pod::{data_volume, mount, own_container, restricted, secret_volume, whole_data};
+use super::pod::{
+    data_volume, mount, node_addresses, own_container, restricted, secret_volume, whole_data,
+};
 use super::{Subject, job};
 use crate::engine::Stage;
 
@@ -19,6 +21,7 @@ pub fn configure(subject: &Subject<'_>) -> Job {
         "/data",
     ];
     let container = Container {
+        env: Some(vec![node_addresses()]),
         volume_mounts: Some(vec![whole_data(), mount("plan", "/plan", true)]),
         ..own_container(facts, Stage::Configure.as_str(), &arguments)
     };
