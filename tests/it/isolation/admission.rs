@@ -301,7 +301,13 @@ async fn a_running_pod_cannot_be_turned_into_another() {
         let refused = changed.expect_err(&change.to_string()).to_string();
         assert!(refused.contains("tidewatch-pods"), "{change}: {refused}");
     }
-    let debugger = json!({"spec": {"ephemeralContainers": [{"name": "debugger", "image": other, "targetContainerName": "algorithm"}]}});
+    let restricted = json!({
+        "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
+        "seccompProfile": {"type": "RuntimeDefault"}
+    });
+    let debugger = json!({"spec": {"ephemeralContainers": [
+        {"name": "debugger", "image": other, "targetContainerName": "algorithm", "securityContext": restricted}
+    ]}});
     let added = pods
         .patch_subresource(
             "ephemeralcontainers",

@@ -509,6 +509,7 @@ def sparse_terabyte():
 
 @way("limits")
 def five_thousand_threads():
+    signal.alarm(120)  # to be stopped by the limit, and not by being slow
     threading.stack_size(32 * 1024)
     end = threading.Event()
     started = 0
@@ -517,7 +518,7 @@ def five_thousand_threads():
             threading.Thread(target=end.wait, daemon=True).start()
             started += 1
     except RuntimeError as error:
-        raise OSError(errno.EAGAIN, f"{started} threads") from error
+        raise OSError(errno.EAGAIN, f"{started} threads and no more") from error
     finally:
         end.set()
 
