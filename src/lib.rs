@@ -29,7 +29,7 @@
 //! | [`operator`] | worker | ComputeWorkflow → claim, Jobs → status | Postgres, chain |
 //! | [`stages`] | in the pods | configure, guard, publish | Postgres, Kubernetes |
 //! | [`agent`] | worker | the publisher's transactions: approving, releasing | cluster |
-//! | [`api`] | read-only | routes, legacy shapes | cluster, chain |
+//! | [`api`] | read-only | routes, legacy shapes; a narrow port to the world outside | cluster, chain |
 //! | [`app`] | composition | everything: configuration, wiring, lifecycle, commands, demo | – |
 //!
 //! `tests/it/architecture.rs` keeps this table true.

@@ -1,5 +1,6 @@
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::notation::{address, hash, time};
 use crate::engine::{Isolation, Stage, StageObservation};
@@ -7,40 +8,71 @@ use crate::jobs::{Oep12Status, Outcome, Phase, Reason, Status};
 use crate::ledger::reader::{AttemptRow, JobRow, VerdictRow, WorkflowRow};
 
 /// A job as lists show it: everything but what needs further rows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct JobSummary {
+    /// `job-` and the first 32 hexadecimal digits of keccak256(abi.encode(chain id, contract, key)).
+    #[schema(example = "job-0123456789abcdef0123456789abcdef")]
     id: String,
+    /// What owes it: `keeper`.
     trigger: String,
+    /// EIP-155 chain id.
     chain_id: u64,
+    /// The contract whose event owes it.
     keeper: String,
+    /// The service agreement.
     agreement_id: String,
+    /// The compute condition.
     condition_id: String,
+    /// The asset.
+    #[schema(example = "did:op:0000000000000000000000000000000000000000000000000000000000000001")]
     did: String,
+    /// For whom it is.
     consumer: String,
+    /// Whose asset it computes on; null until that is judged.
     provider: Option<String>,
+    /// Where it stands.
+    #[schema(value_type = String)]
     phase: Phase,
+    /// How it ended; null while it has not.
+    #[schema(value_type = Option<String>)]
     outcome: Option<Outcome>,
+    /// Why it stands where it stands.
     reason: Option<ReasonShown>,
-    oep12: Oep12Status,
+    /// The same for clients of OEP-12.
+    oep12: Oep12Shown,
+    /// The attempt that was started last; 0 before the first.
     attempt: u32,
+    /// What was paid.
     payment: Option<Payment>,
+    /// The block of its event.
     block: Block,
+    /// The event's transaction.
     transaction_hash: String,
+    /// The event's place in its block.
     log_index: u64,
+    /// When it was recorded.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// When an engine first worked on it.
+    #[schema(format = DateTime)]
     started_at: Option<String>,
+    /// When it ended.
+    #[schema(format = DateTime)]
     finished_at: Option<String>,
 }
 
 /// A job in full.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct JobDetails {
     #[serde(flatten)]
     summary: JobSummary,
+    /// The verdict in force.
     verdict: Option<Verdict>,
+    /// What runs, once it is frozen.
     workflow: Option<Workflow>,
+    /// Each start, with its stages.
     attempts: Vec<AttemptShown>,
     /// The algorithm's, of the last attempt that has one. An algorithm can speak through it: for those who may hear it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,75 +80,133 @@ pub(super) struct JobDetails {
 }
 
 /// Why a job stands where it stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ReasonShown {
+    /// Stable code.
     code: String,
+    /// The same as a sentence.
     message: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+/// OEP-12's status.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Oep12Shown {
+    /// Its number.
+    #[schema(example = 70)]
+    status: u16,
+    /// Its words.
+    status_text: &'static str,
+}
+
+/// A payment.
+#[derive(Debug, Serialize, ToSchema)]
 struct Payment {
+    /// In the token's smallest unit.
+    #[schema(example = "10")]
     amount: String,
+    /// Who paid.
     payer: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A block.
+#[derive(Debug, Serialize, ToSchema)]
 struct Block {
+    /// Its height.
     number: u64,
+    /// Its hash.
     hash: String,
+    /// By its maker's clock; null while the block itself is not recorded.
+    #[schema(format = DateTime)]
     timestamp: Option<String>,
+    /// Whether it is on the chain.
     canonical: bool,
+    /// Whether it can no longer be rolled back.
     irreversible: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Verdict {
+    /// Whether the job is owed.
     admitted: bool,
+    /// `admitted`, `awaiting_payment`, `undecided`, `refused`, `skipped` or `withdrawn`.
     verdict: String,
+    /// SHA-256 of the catalog that judged; null when none was needed.
     policy_version: Option<String>,
+    /// Each rule's answer in order: `{rule, answer, detail, evidence}`, the evidence with its place on the chain.
+    #[schema(value_type = Vec<Object>)]
     rules: Value,
+    /// The block up to which events were considered.
     judged_block: u64,
+    /// When.
+    #[schema(format = DateTime)]
     judged_at: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Workflow {
+    /// Who named it: `consumer`, `asset`, `service` or `catalog`.
     source: String,
+    /// The algorithm's DID; null for raw code.
     algorithm: Option<String>,
+    /// Image repository.
     image: Option<String>,
+    /// The image's tag, for people.
     tag: Option<String>,
+    /// The image's digest: what runs.
     digest: Option<String>,
+    /// Ceilings: `cpu`, `memory`, `disk`, `maxExecutionSeconds`.
+    #[schema(value_type = Option<Object>)]
     resources: Option<Value>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct AttemptShown {
+    /// 1 for the first.
     number: i32,
+    /// When it was started.
+    #[schema(format = DateTime)]
     started_at: String,
+    /// When it ended.
+    #[schema(format = DateTime)]
     finished_at: Option<String>,
+    /// Its stages, in order.
     stages: Vec<StageShown>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct StageShown {
+    /// `configure`, `algorithm`, `filter` or `publish`.
+    #[schema(value_type = String)]
     stage: Stage,
+    /// When it began.
+    #[schema(format = DateTime)]
     started_at: Option<String>,
+    /// When it ended.
+    #[schema(format = DateTime)]
     finished_at: Option<String>,
-    /// Of the algorithm, once it has ended: what its isolation from the network rested on.
+    /// Of the algorithm, once it has ended, what its isolation from the network rested on: `proven`, `unproven` or `open`.
+    #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     isolation: Option<Isolation>,
+    /// What ran it, for operators.
     #[serde(skip_serializing_if = "Option::is_none")]
     runner: Option<String>,
+    /// Its exit code, for those who may read its log.
     #[serde(skip_serializing_if = "Option::is_none")]
     exit_code: Option<i32>,
 }
 
 impl From<JobRow> for JobSummary {
     fn from(row: JobRow) -> Self {
-        let oep12 = oep12(&row);
+        let known = oep12(&row);
+        let oep12 = Oep12Shown {
+            status: known.status,
+            status_text: known.status_text,
+        };
         Self {
             id: row.name.to_string(),
             trigger: row.trigger,

@@ -3,6 +3,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use url::form_urlencoded;
 
+use super::cursor::Cursor;
 use super::problem::Problem;
 
 /// The parameters of a query string. Each is taken at most once; [`Parameters::finish`] refuses those that nobody took.
@@ -49,6 +50,27 @@ impl Parameters {
         Ok(time.map(|time| time.to_utc()))
     }
 
+    /// Takes a block number.
+    pub(super) fn block(&mut self, name: &str) -> Result<Option<u64>, Problem> {
+        let wanted = "a block number";
+        let number: Option<i64> = self.value(name, wanted)?;
+        number
+            .map(|number| {
+                u64::try_from(number).map_err(|_| Problem::invalid_parameter(name, wanted))
+            })
+            .transpose()
+    }
+
+    /// Takes a switch, off if it is absent.
+    pub(super) fn switch(&mut self, name: &str) -> Result<bool, Problem> {
+        Ok(self.value(name, "true or false")?.unwrap_or(false))
+    }
+
+    /// Takes the cursor.
+    pub(super) fn cursor<const N: usize>(&mut self) -> Result<Option<Cursor<N>>, Problem> {
+        self.value("cursor", "the nextCursor of the page before")
+    }
+
     /// Takes a number from 1 to `most`, `usual` if it is absent.
     pub(super) fn limit(&mut self, usual: u32, most: u32) -> Result<u32, Problem> {
         let wanted = format!("a number from 1 to {most}");
@@ -69,32 +91,13 @@ impl Parameters {
     }
 }
 
-/// A place in a list. Opaque to people, so that it may come to hold something else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cursor(pub i64);
-
-/// Leads a cursor's bytes; another number would be another form.
-const CURSOR_FORM: u8 = 1;
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{CURSOR_FORM:02x}{:016x}", self.0)
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let bytes = alloy::hex::decode_to_array::<_, 9>(text).map_err(|_| ())?;
-        let [form, number @ ..] = bytes;
-        let number = i64::from_be_bytes(number);
-        if form == CURSOR_FORM && number > 0 {
-            Ok(Self(number))
-        } else {
-            Err(())
-        }
-    }
+/// The first `limit` of rows of which one more was asked for, and the last of those if there are more.
+pub(super) fn page<T: Clone>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, Option<T>) {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > most;
+    rows.truncate(most);
+    let last = rows.last().filter(|_| has_more).cloned();
+    (rows, last)
 }
 
 #[cfg(test)]
@@ -110,14 +113,5 @@ mod tests {
         assert!(Parameters::read(Some("did=1&did=2")).is_err());
         let mut parameters = Parameters::read(Some("limit=201")).unwrap();
         assert!(parameters.limit(50, 200).is_err());
-    }
-
-    #[test]
-    fn a_cursor_reads_back_and_a_made_up_one_does_not() {
-        let cursor = Cursor(7_000_000_001);
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for made_up in ["", "7", "02000000000000000a", "01ffffffffffffffff", "zz"] {
-            assert_eq!(made_up.parse::<Cursor>(), Err(()), "{made_up}");
-        }
     }
 }

@@ -1,27 +1,42 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::fault::Fault;
 use crate::ledger;
 use crate::worker::Chain;
 
 /// An answer that is not a success: `application/problem+json` (RFC 9457) with a stable code.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({"type": "about:blank", "title": "Bad Request", "status": 400, "code": "invalid_parameter",
+    "detail": "The parameter \"limit\" must be a number from 1 to 200.", "parameter": "limit"}))]
 pub(super) struct Problem {
+    /// Always `about:blank`: the code says what it is.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The status in words.
     title: &'static str,
+    /// The HTTP status.
     status: u16,
     /// Stable: people script against it.
     code: &'static str,
+    /// What was wrong, where, and what would be right.
     detail: String,
     /// The parameter that is to blame.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<String>,
     #[serde(skip)]
     challenge: Option<&'static str>,
+    /// Seconds after which asking again may help.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
+
+const DONE_ON_CHAIN: &str = "done_on_chain";
+
+/// Usual wait before something that is away is asked for again, in seconds.
+const SOON: u64 = 5;
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -33,6 +48,7 @@ impl Problem {
             detail: detail.into(),
             parameter: None,
             challenge: None,
+            retry_after: None,
         }
     }
 
@@ -58,6 +74,29 @@ impl Problem {
                 format!("The parameter {name:?} must be {wanted}."),
             )
         }
+    }
+
+    /// The media type that a request brings is none that is read here.
+    pub(super) fn unsupported_media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The body must be application/json.",
+        )
+    }
+
+    /// A body that cannot be read. `wrong` says what and where.
+    pub(super) fn invalid_body(wrong: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_body", wrong)
+    }
+
+    /// A body that is larger than anything that is asked for here.
+    pub(super) fn body_too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "The body is larger than 64 KiB.",
+        )
     }
 
     /// None of the filters of which one is needed.
@@ -111,6 +150,24 @@ impl Problem {
         )
     }
 
+    /// No such agreement, up to the judged block.
+    pub(super) fn agreement_not_found(judged: u64) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "agreement_not_found",
+            format!("No followed contract tells of this agreement up to block {judged}."),
+        )
+    }
+
+    /// The publisher does not list this asset.
+    pub(super) fn asset_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "asset_not_found",
+            "This publisher's catalog does not list this asset.",
+        )
+    }
+
     /// The job has no log of that stage.
     pub(super) fn log_not_found() -> Self {
         Self::new(
@@ -125,22 +182,71 @@ impl Problem {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
-            "This API only reads: GET and HEAD.",
+            "This path does not have this method; the header Allow lists those it has.",
         )
     }
 
     /// What older services did by a request is done on chain now.
     pub(super) fn done_on_chain(detail: &'static str) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "done_on_chain", detail)
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, DONE_ON_CHAIN, detail)
+    }
+
+    /// A range of bytes that the log does not have.
+    pub(super) fn range_not_satisfiable(bytes: u64) -> Self {
+        Self::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "range_not_satisfiable",
+            format!("The log has {bytes} bytes."),
+        )
     }
 
     /// It cannot be answered now; asking again may help.
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+        Self {
+            retry_after: Some(SOON),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+        }
+    }
+
+    /// This process was not given what the answer needs.
+    pub(super) fn not_configured(what: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_configured", what)
+    }
+
+    /// More is asked for at once than is answered at once.
+    pub(super) fn overloaded() -> Self {
+        Self {
+            retry_after: Some(SOON),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "More is asked for at once than is answered at once.",
+            )
+        }
+    }
+
+    /// The answer took too long.
+    pub(super) fn timed_out() -> Self {
+        Self {
+            retry_after: Some(SOON),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timed_out",
+                "The answer took too long; a narrower question may help.",
+            )
+        }
+    }
+
+    /// One address asks for too much; `seconds` say when the next request is answered.
+    pub(super) fn too_many_requests(detail: &'static str, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+        }
     }
 
     /// The fault is ours.
-    fn internal() -> Self {
+    pub(super) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -180,13 +286,12 @@ impl IntoResponse for Problem {
                 HeaderValue::from_static(challenge),
             );
         }
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            headers
-                .entry(header::ALLOW)
-                .or_insert(HeaderValue::from_static("GET,HEAD"));
+        // Everything that is done on chain is a path that is read here; else the router knows the methods.
+        if self.code == DONE_ON_CHAIN {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -44,6 +44,8 @@ pub(super) enum Command {
     Keeper(KeeperCommand),
     /// Print the custom resource definition
     Crd,
+    /// Print the description of the HTTP API (OpenAPI 3.1)
+    Openapi,
     /// The programs inside a job's pods
     #[command(subcommand, hide = true)]
     Stage(StageCommand),

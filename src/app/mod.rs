@@ -5,7 +5,7 @@
 //! - `config/`: flags, environment and `.env` → a checked configuration;
 //! - `lifecycle.rs`: starting and ending the workers of one process; `telemetry/`: log and metrics;
 //! - `service.rs`: which workers a role means, and who wakes whom;
-//! - `agent.rs`: the agent's key, node and limits;
+//! - `agent.rs`: the agent's key, node and limits; `api.rs`: the API's ports;
 //! - `calls.rs`: the port through which facts are read from the chain;
 //! - `catalog.rs`: the publisher's file, read again when it changes;
 //! - `explanation/`: why an agreement or a transaction has its job, or none;
@@ -18,6 +18,7 @@
 
 mod agent;
 pub mod anvil;
+mod api;
 mod calls;
 mod catalog;
 mod cli;
@@ -87,6 +88,7 @@ async fn dispatch(command: Command) -> ExitCode {
             commands::keeper_upgrade::run(&options, &environment).await
         }
         Command::Crd => commands::crd::run(),
+        Command::Openapi => commands::openapi::run(),
         Command::Stage(command) => return stage::run(command).await,
     };
     match done {

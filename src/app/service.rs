@@ -9,7 +9,7 @@ use futures::StreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::config::{ApiConfig, ChainConfig, EngineConfig, Role, Secret, ServiceConfig};
+use super::config::{ChainConfig, EngineConfig, Role, Secret, ServiceConfig};
 use super::lifecycle::Supervisor;
 use super::telemetry::{Metrics, Source};
 use super::{agent, catalog};
@@ -116,15 +116,11 @@ impl Service {
     }
 
     async fn start_api(&mut self) -> anyhow::Result<()> {
-        let Some(ApiConfig {
-            database_url,
-            listen,
-            operator_token_file,
-        }) = &self.config.api
-        else {
+        let Some(config) = &self.config.api else {
             return Ok(());
         };
-        let reader = Reader::connect(database_url.expose())
+        let listen = &config.listen;
+        let reader = Reader::connect(config.database_url.expose())
             .await
             .context("the API's login does not do")?;
         let listener = TcpListener::bind(listen)
@@ -133,9 +129,15 @@ impl Service {
         tracing::info!(address = %listener.local_addr()?, "the API listens");
         self.measured
             .get_or_insert_with(|| Source::Reader(reader.clone()));
+        let chain = self.config.chain.as_ref();
+        let nodes = chain.map_or(&config.rpc_urls, |chain| &chain.rpc_urls);
         let settings = api::Settings {
-            operator_token_file: operator_token_file.clone(),
-            followed: None,
+            operator_token_file: config.operator_token_file.clone(),
+            keeper: Some(Arc::new(read_deployment(self.config.keeper.as_deref())?)),
+            catalog: Some(self.catalog.receiver()),
+            outside: Some(super::api::outside(&self.config.documents)?),
+            calls: super::api::calls(nodes)?,
+            rate: config.rate,
         };
         let stop = self.supervisor.stop();
         self.supervisor

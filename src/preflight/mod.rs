@@ -8,11 +8,13 @@
 //! - `sale.rs`: what the events say of one agreement: who buys what, under which conditions;
 //! - `supposition.rs`: the event that a fulfilled condition would make;
 //! - `intention.rs`: a purchase that somebody intends, with the transactions to send; `stage.rs`: the events that it would make; `safe_batch.rs`: those as a file;
+//! - `awaited.rs`: what an agreement waits for, and until when;
 //! - `refund.rs`: how a consumer whose agreement is not answered gets the money back.
 //!
 //! Why suppositions are events with negative log ids: admission takes events and nothing else, no log of a ledger has such an
 //! id, and whatever rests on one can be told from what is proven.
 
+mod awaited;
 mod intention;
 mod refund;
 mod safe_batch;
@@ -20,6 +22,7 @@ mod sale;
 mod stage;
 mod supposition;
 
+pub use awaited::{Awaited, Progressed, Until, Windows};
 pub use intention::{Intention, Preflight, Present, preflight};
 pub use refund::{Refund, refund};
 pub use safe_batch::safe_batch;

@@ -1,5 +1,5 @@
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 
 use crate::api::Shared;
@@ -7,12 +7,20 @@ use crate::api::job::JobDetails;
 use crate::api::operator_token::Caller;
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
+use crate::api::segment::Segment;
 use crate::ledger::reader;
 
-/// `GET /v1/jobs/{id}`: a job in full; operators see what the algorithm could choose, too.
+/// A job in full, with the verdict rule by rule. What the algorithm could choose (its exit code) is for those who may read its log.
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "The job.", pattern = "^job-[0-9a-f]{32}$")),
+    security((), ("bearer" = [])),
+    responses(
+        (status = 200, description = "The job.", body = JobDetails),
+        (status = "default", description = "Anything else.", body = Problem, content_type = "application/problem+json"),
+    ))]
 pub(in crate::api) async fn show(
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Json<JobDetails>, Problem> {

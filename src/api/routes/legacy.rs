@@ -7,6 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::Shared;
 use crate::api::job::oep12;
@@ -24,24 +25,39 @@ const STOP: &str = "Jobs are not stopped here: an agreement ends on chain, and i
 const DELETE: &str = "Jobs are not deleted here: the record of what the chain asked for stays.";
 
 /// A job as OEP-12's clients read it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct LegacyJob {
+pub(in crate::api) struct LegacyJob {
+    /// The consumer.
     owner: String,
+    /// The agreement.
     agreement_id: String,
+    /// The job.
     job_id: String,
+    /// When it was recorded.
+    #[schema(format = DateTime)]
     date_created: String,
+    /// When it ended.
+    #[schema(format = DateTime)]
     date_finished: Option<String>,
+    /// OEP-12's status.
     status: u16,
+    /// The same in words.
     status_text: &'static str,
     /// Relative to this service's origin.
     algorithm_log_url: String,
+    /// Always empty: results are not fetched this way.
     results_urls: Vec<String>,
+    /// Always empty.
     results_did: String,
+    /// 1 if somebody stopped it.
     stopreq: u8,
+    /// Always 0: nothing is removed.
     removed: u8,
+    /// The algorithm's DID.
     #[serde(rename = "algoDID")]
     algo_did: Option<String>,
+    /// The asset.
     #[serde(rename = "inputDID")]
     input_did: Vec<String>,
 }
@@ -67,7 +83,19 @@ fn refusing_changes(reads: MethodRouter<Shared>) -> MethodRouter<Shared> {
         .delete(|| async { Problem::done_on_chain(DELETE) })
 }
 
-async fn operator_compute(
+/// Operator-Service's read: at least one filter is needed. Its other parameters are not looked at.
+#[utoipa::path(get, path = "/api/v1/operator/compute", tag = "legacy",
+    params(
+        ("agreementId" = Option<String>, Query, description = "The agreement.", pattern = "^0x[0-9a-fA-F]{64}$"),
+        ("jobId" = Option<String>, Query, description = "The job.", pattern = "^job-[0-9a-f]{32}$"),
+        ("owner" = Option<String>, Query, description = "The consumer.", pattern = "^0x[0-9a-fA-F]{40}$"),
+        ("chainId" = Option<u64>, Query, description = "The chain."),
+    ),
+    responses(
+        (status = 200, description = "The jobs, at most 100.", body = Vec<LegacyJob>),
+        (status = "default", description = "Anything else.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(in crate::api) async fn operator_compute(
     State(shared): State<Shared>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Vec<LegacyJob>>, Problem> {
@@ -82,7 +110,18 @@ async fn operator_compute(
     list(&shared, &filter, chain_id).await
 }
 
-async fn brizo_compute(
+/// Brizo's read: at least one filter is needed. Its other parameters are not looked at.
+#[utoipa::path(get, path = "/api/v1/brizo/services/compute", tag = "legacy",
+    params(
+        ("serviceAgreementId" = Option<String>, Query, description = "The agreement.", pattern = "^0x[0-9a-fA-F]{64}$"),
+        ("jobId" = Option<String>, Query, description = "The job.", pattern = "^job-[0-9a-f]{32}$"),
+        ("consumerAddress" = Option<String>, Query, description = "The consumer.", pattern = "^0x[0-9a-fA-F]{40}$"),
+    ),
+    responses(
+        (status = 200, description = "The jobs, at most 100.", body = Vec<LegacyJob>),
+        (status = "default", description = "Anything else.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(in crate::api) async fn brizo_compute(
     State(shared): State<Shared>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Vec<LegacyJob>>, Problem> {
@@ -96,7 +135,15 @@ async fn brizo_compute(
     list(&shared, &filter, None).await
 }
 
-async fn running_jobs(State(shared): State<Shared>) -> Result<Json<Vec<LegacyJob>>, Problem> {
+/// Operator-Service's list of jobs that have not ended.
+#[utoipa::path(get, path = "/api/v1/operator/runningjobs", tag = "legacy",
+    responses(
+        (status = 200, description = "The jobs, at most 100.", body = Vec<LegacyJob>),
+        (status = "default", description = "Anything else.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(in crate::api) async fn running_jobs(
+    State(shared): State<Shared>,
+) -> Result<Json<Vec<LegacyJob>>, Problem> {
     let filter = JobFilter {
         unfinished: true,
         ..JobFilter::default()

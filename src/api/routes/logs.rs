@@ -1,20 +1,24 @@
-use std::fmt;
+use std::ops::Range;
 
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures::Stream;
-use futures::stream::try_unfold;
+use futures::stream::unfold;
+use futures::{Stream, StreamExt};
+use serde::Serialize;
 
-use crate::api::Shared;
+use crate::api::cursor::Cursor;
+use crate::api::limits::Asker;
+use crate::api::log_reading::{LogReading, Piece};
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
+use crate::api::segment::Segment;
+use crate::api::{Shared, events};
 use crate::engine::Stage;
-use crate::ledger::Reader;
 use crate::ledger::reader::{self, JobLog};
-use crate::worker::Chain;
 
 /// Says how far the bytes are what was printed: `preview` while the log grows, then `complete`, `truncated`, `gap` or `unverified`.
 const COMPLETENESS: HeaderName = HeaderName::from_static("x-log-completeness");
@@ -22,119 +26,279 @@ const COMPLETENESS: HeaderName = HeaderName::from_static("x-log-completeness");
 /// Which attempt printed it.
 const ATTEMPT: HeaderName = HeaderName::from_static("x-log-attempt");
 
-/// `GET /v1/jobs/{id}/logs?stage=algorithm`: what a stage printed, as bytes, while it runs and after. For operators.
+/// Most lines that are looked for from the end.
+const MOST_LINES: u32 = 100_000;
+
+/// A piece of a log, as an event.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PieceShown {
+    attempt: i32,
+    /// Bytes of the log before it.
+    offset: u64,
+    /// What is no UTF-8 is replaced.
+    text: String,
+}
+
+/// The end of a log, as an event.
+#[derive(Serialize)]
+struct EndShown {
+    completeness: Option<String>,
+    bytes: u64,
+}
+
+/// What is asked for.
+struct Asked {
+    stage: Stage,
+    follow: bool,
+    tail: Option<u32>,
+    /// Attempt and bytes before the place where a stream goes on.
+    resumed: Option<(i64, u64)>,
+    is_events: bool,
+}
+
+/// What a stage printed, as bytes, while it runs and after: the same address for both. `follow=true` goes on until the stage's record
+/// is whole; with `Accept: text/event-stream` it is told in events `log` and a last one `end`. For those whom the release rule lets
+/// read it, and operators.
+#[utoipa::path(get, path = "/v1/jobs/{id}/logs", tag = "jobs",
+    params(
+        ("id" = String, Path, description = "The job.", pattern = "^job-[0-9a-f]{32}$"),
+        ("stage" = Option<String>, Query, description = "Whose: configure, algorithm (if absent), filter or publish.", pattern = "^(configure|algorithm|filter|publish)$"),
+        ("follow" = Option<bool>, Query, description = "Whether to wait for what comes."),
+        ("tailLines" = Option<u32>, Query, minimum = 0, maximum = 100000, description = "Only so many of the last lines."),
+        ("Last-Event-ID" = Option<String>, Header, description = "Streams only: the id of the last event that was had.", pattern = "^02[0-7][0-9a-f]{15}[0-7][0-9a-f]{15}$"),
+    ),
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "The bytes, or the stream.", content((String = "text/plain; charset=utf-8"), (String = "text/event-stream"))),
+        (status = 206, description = "The range of bytes that was asked for.", body = String, content_type = "text/plain; charset=utf-8"),
+        (status = "default", description = "Anything else.", body = Problem, content_type = "application/problem+json"),
+    ))]
 pub(in crate::api) async fn read(
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    Extension(asker): Extension<Asker>,
+    Segment(id): Segment,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // First of all: somebody who may not read must not learn here whether the job exists.
     shared.operator_token.require(&headers).await?;
-    let stage = stage(query.as_deref())?;
+    let asked = asked(query.as_deref(), &headers)?;
     let mut transaction = shared.reader.snapshot().await?;
-    let (_, job) = shared.job(&mut transaction, &id).await?;
-    let log = reader::find_job_log(&mut transaction, job.id, stage).await?;
-    let log = log.ok_or_else(Problem::log_not_found)?;
+    let (deployment, job) = shared.job(&mut transaction, &id).await?;
+    let log = reader::find_job_log(&mut transaction, job.id, asked.stage).await?;
+    let offset = match (&log, asked.tail, asked.resumed) {
+        (Some(log), _, Some((attempt, offset))) if attempt == i64::from(log.attempt) => offset,
+        (Some(log), Some(lines), None) => reader::tail_start(&mut transaction, log, lines).await?,
+        _ => 0,
+    };
     drop(transaction);
-
-    let completeness = log.completeness.as_deref().unwrap_or("preview").to_owned();
-    let mut response = (
-        [
-            (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-            (header::CACHE_CONTROL, "no-store".to_owned()),
-            (header::CONTENT_SECURITY_POLICY, "sandbox".to_owned()),
-            (COMPLETENESS, completeness),
-            (ATTEMPT, log.attempt.to_string()),
-        ],
-        Body::empty(),
-    )
-        .into_response();
-    // With its length known, a reader can tell a stream that broke off from one that ended.
-    if log.completeness.is_some() {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, log.bytes.into());
+    let reading = LogReading {
+        reader: shared.reader.clone(),
+        job: (deployment, job.id, job.name),
+        stage: asked.stage,
+        log,
+        offset,
+        end: None,
+        follow: asked.follow,
+    };
+    if asked.is_events {
+        let permit = shared.limits.stream(asker)?;
+        return Ok(events::answer(&shared, permit, told(reading)));
     }
-    *response.body_mut() = Body::from_stream(pieces(shared.reader.clone(), log));
-    Ok(response)
+    if asked.follow {
+        return followed(&shared, asker, reading);
+    }
+    whole(reading, &headers)
 }
 
-fn stage(query: Option<&str>) -> Result<Stage, Problem> {
+fn asked(query: Option<&str>, headers: &HeaderMap) -> Result<Asked, Problem> {
     let mut parameters = Parameters::read(query)?;
     let stage = parameters.text("stage");
-    parameters.finish()?;
-    match stage.as_deref() {
-        None | Some("algorithm") => Ok(Stage::Algorithm),
-        Some("configure") => Ok(Stage::Configure),
-        Some("filter") => Ok(Stage::Filter),
-        Some("publish") => Ok(Stage::Publish),
-        Some(_) => Err(Problem::invalid_parameter(
-            "stage",
-            "configure, algorithm, filter or publish",
-        )),
+    let follow = parameters.switch("follow")?;
+    let wanted = "a number from 0 to 100000";
+    let tail: Option<u32> = parameters.value("tailLines", wanted)?;
+    if tail.is_some_and(|lines| lines > MOST_LINES) {
+        return Err(Problem::invalid_parameter("tailLines", wanted));
     }
+    let resumed = events::resumed::<2>(headers, &mut parameters)?;
+    parameters.finish()?;
+    let stage = match stage.as_deref() {
+        None | Some("algorithm") => Stage::Algorithm,
+        Some("configure") => Stage::Configure,
+        Some("filter") => Stage::Filter,
+        Some("publish") => Stage::Publish,
+        Some(_) => {
+            return Err(Problem::invalid_parameter(
+                "stage",
+                "configure, algorithm, filter or publish",
+            ));
+        }
+    };
+    Ok(Asked {
+        stage,
+        follow,
+        tail,
+        resumed: resumed.map(|Cursor([attempt, offset])| (attempt, offset.unsigned_abs())),
+        is_events: events::are_wanted(headers),
+    })
 }
 
-/// The log piece by piece: one chunk in memory, and a database connection only while it is fetched.
-///
-/// A log that is whole ends after as many bytes as its row says, a preview with what there is.
-fn pieces(reader: Reader, log: JobLog) -> impl Stream<Item = Result<Bytes, Broken>> {
-    let whole = log.completeness.as_ref().map(|_| log.bytes);
-    let start = Place {
-        offset: 0,
-        left: whole.unwrap_or(u64::MAX),
-    };
-    try_unfold((reader, log, start), |(reader, log, place)| async move {
-        if place.left == 0 {
-            return Ok(None);
-        }
-        match next_piece(&reader, &log, place.offset).await {
-            Ok(Some((start, mut piece))) => {
-                piece.truncate(usize::try_from(place.left).unwrap_or(usize::MAX));
-                let length = piece.len() as u64;
-                let next = Place {
-                    offset: start + length,
-                    left: place.left - length,
-                };
-                Ok(Some((piece, (reader, log, next))))
+fn described(log: Option<&JobLog>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let fixed = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "sandbox"),
+    ];
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    if let Some(log) = log {
+        let completeness = log.completeness.as_deref().unwrap_or("preview");
+        headers.extend(HeaderValue::from_str(completeness).map(|value| (COMPLETENESS, value)));
+        headers.insert(ATTEMPT, log.attempt.into());
+    }
+    headers
+}
+
+/// What is stored, or a range of it.
+fn whole(mut reading: LogReading, headers: &HeaderMap) -> Result<Response, Problem> {
+    let log = reading.log.as_ref().ok_or_else(Problem::log_not_found)?;
+    let mut described = described(Some(log));
+    // With its length known, a reader can tell a stream that broke off from one that ended.
+    let bytes = log.completeness.as_ref().map(|_| log.bytes);
+    let mut status = StatusCode::OK;
+    if let Some(bytes) = bytes {
+        described.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let mut span = reading.offset.min(bytes)..bytes;
+        let asked = headers
+            .get(header::RANGE)
+            .and_then(|value| value.to_str().ok());
+        if let Some(asked) = asked.filter(|_| reading.offset == 0) {
+            match range(asked, bytes) {
+                Some(Ok(part)) => {
+                    let shown = format!("bytes {}-{}/{bytes}", part.start, part.end - 1);
+                    described.extend(
+                        HeaderValue::from_str(&shown).map(|value| (header::CONTENT_RANGE, value)),
+                    );
+                    (status, span) = (StatusCode::PARTIAL_CONTENT, part);
+                }
+                Some(Err(())) => return Ok(unsatisfiable(bytes)),
+                // a form that is not known is to be ignored (RFC 9110 section 14.2)
+                None => {}
             }
-            Ok(None) => Ok(None),
-            Err(error) => {
-                tracing::warn!(job = %log.job, error = %Chain(&error), "a job log broke off while it was read");
-                Err(Broken)
+        }
+        described.insert(header::CONTENT_LENGTH, (span.end - span.start).into());
+        (reading.offset, reading.end) = (span.start, Some(span.end));
+    }
+    Ok((status, described, Body::from_stream(reading.bytes())).into_response())
+}
+
+fn unsatisfiable(bytes: u64) -> Response {
+    let mut response = Problem::range_not_satisfiable(bytes).into_response();
+    let length = HeaderValue::from_str(&format!("bytes */{bytes}"));
+    response
+        .headers_mut()
+        .extend(length.map(|value| (header::CONTENT_RANGE, value)));
+    response
+}
+
+/// The one range that a `Range` names (RFC 9110 section 14.1.2), within so many bytes; `None` for other forms.
+fn range(text: &str, bytes: u64) -> Option<Result<Range<u64>, ()>> {
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let number = |text: &str| text.parse::<u64>().ok();
+    let span = match (first.trim(), last.trim()) {
+        ("", last) => bytes.saturating_sub(number(last)?)..bytes,
+        (first, "") => number(first)?..bytes,
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            if first > last {
+                return None;
+            }
+            first..last.saturating_add(1).min(bytes)
+        }
+    };
+    Some(if span.start < span.end {
+        Ok(span)
+    } else {
+        Err(())
+    })
+}
+
+fn followed(shared: &Shared, asker: Asker, reading: LogReading) -> Result<Response, Problem> {
+    let permit = shared.limits.stream(asker)?;
+    let headers = described(reading.log.as_ref());
+    let stop = shared.stop.clone().cancelled_owned();
+    let bytes = reading.bytes().take_until(stop).map(move |piece| {
+        // held for as long as the stream lives
+        let _permit = &permit;
+        piece
+    });
+    Ok((headers, Body::from_stream(bytes)).into_response())
+}
+
+/// The log as events. A character that a piece cuts in two is told whole with the next.
+fn told(reading: LogReading) -> impl Stream<Item = Event> + Send {
+    unfold(Some((reading, Vec::new())), |state| async move {
+        let (mut reading, mut held) = state?;
+        loop {
+            match reading.next().await {
+                Ok(Some(piece)) => {
+                    let shown = shown(&piece, &mut held);
+                    return Some((shown, Some((reading, held))));
+                }
+                Ok(None) => return Some((ended(&reading), None)),
+                Err(error) => events::pause(&error).await,
             }
         }
     })
 }
 
-/// How far a log was read.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    /// Where the next byte is looked for.
-    offset: u64,
-    /// Most bytes that are still to come.
-    left: u64,
+fn shown(piece: &Piece, held: &mut Vec<u8>) -> Event {
+    if piece.start == 0 {
+        held.clear();
+    }
+    let offset = piece.start - held.len() as u64;
+    held.extend_from_slice(&piece.bytes);
+    let whole = match std::str::from_utf8(held) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Ok(_) | Err(_) => held.len(),
+    };
+    let rest = held.split_off(whole);
+    let text = String::from_utf8_lossy(held).into_owned();
+    let after = i64::try_from(offset + whole as u64).unwrap_or(i64::MAX);
+    *held = rest;
+    let id = Cursor([i64::from(piece.attempt), after]).to_string();
+    let data = PieceShown {
+        attempt: piece.attempt,
+        offset,
+        text,
+    };
+    events::event("log", Some(id), &data)
 }
 
-async fn next_piece(
-    reader: &Reader,
-    log: &JobLog,
-    offset: u64,
-) -> Result<Option<(u64, Bytes)>, crate::ledger::Error> {
-    let mut connection = reader.acquire().await?;
-    reader::chunk_from(&mut connection, log, offset).await
+fn ended(reading: &LogReading) -> Event {
+    let log = reading.log.as_ref();
+    let data = EndShown {
+        completeness: log.and_then(|log| log.completeness.clone()),
+        bytes: log.map_or(0, |log| log.bytes),
+    };
+    events::event("end", None, &data)
 }
 
-/// Ends a body in the middle, so that nobody takes it for whole.
-#[derive(Debug)]
-struct Broken;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the log broke off")
+    #[test]
+    fn ranges_are_read_and_what_is_no_range_is_ignored() {
+        assert_eq!(range("bytes=0-4", 10), Some(Ok(0..5)));
+        assert_eq!(range("bytes=7-", 10), Some(Ok(7..10)));
+        assert_eq!(range("bytes=-3", 10), Some(Ok(7..10)));
+        assert_eq!(range("bytes=5-99", 10), Some(Ok(5..10)));
+        assert_eq!(range("bytes=10-", 10), Some(Err(())));
+        for other in ["bytes=0-1,3-4", "lines=1-2", "bytes=4-2", "bytes=a-b"] {
+            assert_eq!(range(other, 10), None, "{other}");
+        }
     }
 }
-
-impl std::error::Error for Broken {}

@@ -1,6 +1,7 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::Shared;
 use crate::api::notation::time;
@@ -14,20 +15,27 @@ use crate::ledger::reader::{self, Progress};
 use crate::ledger::schema::{RELEASE, SchemaVersion, schema_version};
 
 /// How far the ledger knows the chain. Block numbers are null until there is something to tell.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct Sync {
+    /// EIP-155 chain id.
     chain_id: Option<u64>,
+    /// Highest block that the node named.
     head: Option<u64>,
+    /// Highest block that may never roll back.
     irreversible: Option<u64>,
+    /// Every log up to it is recorded.
     recorded: Option<u64>,
+    /// Every consequence of logs up to it is drawn.
     judged: Option<u64>,
+    /// Logs up to it are proven complete.
     verified: Option<u64>,
     /// Blocks that the node has named and that are not recorded yet.
     lag_blocks: Option<u64>,
     /// Age of the newest recorded block while the head is not recorded; 0 when it is.
     lag_seconds: Option<i64>,
     /// When the follower last moved anything: an old time says that nobody follows, whatever the lag.
+    #[schema(format = DateTime)]
     updated_at: Option<String>,
     /// Why following stands still, until an operator releases it.
     halt: Option<String>,
@@ -37,14 +45,20 @@ pub(in crate::api) struct Sync {
     pause: Option<String>,
     /// What the newest algorithm's pod that asked saw of the cluster's denial of the network.
     isolation: Option<Seen>,
+    /// The nodes that are asked.
     providers: Vec<Node>,
+    /// What answers.
     versions: Versions,
 }
 
 /// What an attempt's isolation from the network rested on, and when it was started.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Seen {
+    /// `proven`: the cluster denied it; `unproven`: only the guard did.
+    #[schema(value_type = String)]
     state: Isolation,
+    /// When the attempt that found out was started.
+    #[schema(format = DateTime)]
     at: String,
 }
 
@@ -58,12 +72,18 @@ impl From<LastIsolation> for Seen {
 }
 
 /// A node that is asked, as it last answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Node {
+    /// Host and port.
     name: String,
+    /// The newest block that it named.
     head: Option<u64>,
+    /// When it last answered.
+    #[schema(format = DateTime)]
     answered_at: Option<String>,
+    /// When it last failed to.
+    #[schema(format = DateTime)]
     failed_at: Option<String>,
 }
 
@@ -78,14 +98,23 @@ impl From<ProviderRow> for Node {
     }
 }
 
-#[derive(Debug, Serialize)]
+/// What answers.
+#[derive(Debug, Serialize, ToSchema)]
 struct Versions {
+    /// The program.
     tidewatch: &'static str,
+    /// The release whose schema it needs.
     release: i32,
+    /// The database's last migration.
     schema: Option<i64>,
 }
 
-/// `GET /v1/sync`.
+/// How far the chain is recorded and judged, and why it stands still if it does.
+#[utoipa::path(get, path = "/v1/sync", tag = "chain",
+    responses(
+        (status = 200, description = "How far.", body = Sync),
+        (status = "default", description = "Anything else.", body = Problem, content_type = "application/problem+json"),
+    ))]
 pub(in crate::api) async fn show(
     State(shared): State<Shared>,
     RawQuery(query): RawQuery,

@@ -7,6 +7,7 @@ pub(super) mod follower;
 pub(super) mod keeper_deploy;
 pub(super) mod keeper_upgrade;
 pub(super) mod migrate;
+pub(super) mod openapi;
 mod opening;
 pub(super) mod parked;
 mod past_purchases;

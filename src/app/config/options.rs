@@ -109,6 +109,10 @@ pub struct ServiceOptions {
     #[arg(long, env = "TIDEWATCH_API_LISTEN")]
     pub api_listen: Option<String>,
 
+    /// Most requests a second that the API answers one address; 0: any number
+    #[arg(long, env = "TIDEWATCH_API_RATE")]
+    pub api_rate: Option<String>,
+
     /// Address of the metrics
     #[arg(long, env = "TIDEWATCH_METRICS_LISTEN")]
     pub metrics_listen: Option<String>,

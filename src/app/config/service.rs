@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -71,6 +72,10 @@ impl Role {
     /// Whether the role writes the ledger, and so needs a database and the deployment.
     pub const fn writes_the_ledger(self) -> bool {
         !matches!(self, Self::Operator | Self::Api)
+    }
+
+    const fn knows_the_contracts(self) -> bool {
+        !matches!(self, Self::Operator)
     }
 
     const fn asks_the_chain(self) -> bool {
@@ -161,7 +166,14 @@ pub struct ApiConfig {
     pub listen: SocketAddr,
     /// File with the operators' token.
     pub operator_token_file: Option<PathBuf>,
+    /// Most requests a second from one address; `None`: any number.
+    pub rate: Option<NonZeroU32>,
+    /// The nodes' endpoints, if any were named and no other role asks them: for what no event tells. They can hold a key.
+    pub rpc_urls: Vec<Secret>,
 }
+
+/// Requests a second from one address unless said otherwise: a person with a page open asks for a few.
+const USUAL_RATE: u32 = 50;
 
 impl ServiceConfig {
     /// Reads and checks everything.
@@ -180,7 +192,7 @@ impl ServiceConfig {
                 "is required: the writer's Postgres, postgres://user:password@host/database",
             );
         }
-        if needed(Role::writes_the_ledger) && options.keeper.is_none() {
+        if needed(Role::knows_the_contracts) && options.keeper.is_none() {
             faults.add(
                 "TIDEWATCH_KEEPER",
                 "is required: the file with the keeper's deployment",
@@ -200,7 +212,7 @@ impl ServiceConfig {
             .flatten();
         let api = roles
             .contains(&Role::Api)
-            .then(|| read_api(options, environment, &mut faults))
+            .then(|| read_api(options, environment, chain.is_none(), &mut faults))
             .flatten();
         let metrics_listen = read_address(
             options.metrics_listen.as_deref(),
@@ -398,6 +410,7 @@ fn one_of<T: Copy>(
 fn read_api(
     options: &ServiceOptions,
     environment: &Environment,
+    is_without_chain: bool,
     faults: &mut Faults,
 ) -> Option<ApiConfig> {
     let database_url = environment.secret("TIDEWATCH_API_DATABASE_URL", faults);
@@ -413,10 +426,27 @@ fn read_api(
         "TIDEWATCH_API_LISTEN",
         faults,
     );
+    let rate = options
+        .api_rate
+        .as_deref()
+        .map_or(Ok(USUAL_RATE), str::parse);
+    let rate = rate.map_err(|_| {
+        "must be a number of requests a second from one address; 0: any number".to_owned()
+    });
+    let rate = faults.check("TIDEWATCH_API_RATE", rate);
+    // A node is asked only for what no event tells, so the API runs without one.
+    let has_nodes =
+        options.rpc_urls.is_some() || environment.get("TIDEWATCH_RPC_URLS_FILE").is_some();
+    let rpc_urls = match has_nodes && is_without_chain {
+        true => read_endpoints(options.rpc_urls.as_deref(), environment, faults),
+        false => Vec::new(),
+    };
     Some(ApiConfig {
         database_url: database_url?,
         listen: listen?,
         operator_token_file: options.operator_token_file.clone(),
+        rate: NonZeroU32::new(rate?),
+        rpc_urls,
     })
 }
 

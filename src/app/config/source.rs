@@ -14,6 +14,7 @@ const KNOWN: [&str; 33] = [
     "API_DATABASE_URL",
     "API_DATABASE_URL_FILE",
     "API_LISTEN",
+    "API_RATE",
     "CA_FILE",
     "CACHE",
     "CATALOG",

@@ -8,7 +8,7 @@ mod standing;
 mod telling;
 mod transaction;
 
-pub(super) use awaited::{Awaited, find_awaited};
+pub(super) use awaited::find_awaited;
 pub(super) use standing::{Looking, Standing};
 pub(super) use telling::tell;
 pub(super) use transaction::tell_transaction;

@@ -1,8 +1,9 @@
-use super::{Awaited, find_awaited};
+use super::find_awaited;
 use crate::ids::{AgreementId, DeploymentId};
 use crate::keeper::{ContractCalls, Deployment};
 use crate::ledger::Connection;
 use crate::ledger::reader::{self, ActRow, JobFilter, JobRow, Progress, ToldEvent, VerdictRow};
+use crate::preflight::Awaited;
 
 /// Most jobs of one agreement that are told; an honest one has one.
 const MOST_JOBS: u32 = 20;

@@ -2,10 +2,10 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::awaited::{Awaited, Until, Windows};
 use super::standing::Standing;
 use crate::jobs::Reason;
 use crate::ledger::reader::{ActRow, JobRow, ToldEvent, VerdictRow};
+use crate::preflight::{Awaited, Until, Windows};
 
 /// Puts what is known of an agreement into words.
 pub(in crate::app) fn tell(standing: &Standing) -> String {

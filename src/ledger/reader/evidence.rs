@@ -10,7 +10,7 @@ use crate::ledger::{Attempt, Error};
 ///
 /// # Errors
 /// Database errors.
-pub(super) async fn locate(connection: &mut PgConnection, rules: &mut Value) -> Result<(), Error> {
+pub async fn locate(connection: &mut PgConnection, rules: &mut Value) -> Result<(), Error> {
     let ids: Vec<i64> = rules
         .as_array()
         .into_iter()

@@ -82,3 +82,49 @@ pub async fn chunk_from(
     row.map(|row| Ok((unsigned("job_log_chunks", row.start)?, row.body.into())))
         .transpose()
 }
+
+/// Where the last `lines` lines of a log begin, as far as it is stored now. A last line without an end counts as one.
+///
+/// It reads from the end, chunk by chunk, and keeps none.
+///
+/// # Errors
+/// Database errors.
+pub async fn tail_start(
+    connection: &mut PgConnection,
+    log: &JobLog,
+    lines: u32,
+) -> Result<u64, Error> {
+    let (mut before, mut left) = (i64::MAX, lines);
+    let mut is_last = true;
+    loop {
+        let row = sqlx::query!(
+            "SELECT start, body FROM ledger.job_log_chunks
+             WHERE job_id = $1 AND attempt = $2 AND stage = $3 AND start < $4 AND octet_length(body) > 0
+             ORDER BY start DESC LIMIT 1",
+            log.job.0,
+            log.attempt,
+            log.stage.as_str(),
+            before
+        )
+        .fetch_optional(&mut *connection)
+        .await
+        .attempt("read a job log from its end")?;
+        let Some(row) = row else { return Ok(0) };
+        let start = unsigned("job_log_chunks", row.start)?;
+        if is_last && left == 0 {
+            return Ok(start + row.body.len() as u64);
+        }
+        for (index, byte) in row.body.iter().enumerate().rev() {
+            // The end of the last line ends no line before it.
+            let ends_the_log = std::mem::take(&mut is_last);
+            if *byte != b'\n' || ends_the_log {
+                continue;
+            }
+            left -= 1;
+            if left == 0 {
+                return Ok(start + index as u64 + 1);
+            }
+        }
+        before = row.start;
+    }
+}

@@ -105,43 +105,9 @@ pub async fn list(
     filter: &JobFilter,
     limit: u32,
 ) -> Result<Vec<JobRow>, Error> {
-    let rows = sqlx::query_as!(
+    let rows = sqlx::query_file_as!(
         Columns,
-        r#"SELECT j.id, j.name, j.trigger, d.chain_id, j.contract AS "contract: Vec<u8>", j.key AS "key: Vec<u8>",
-                  j.agreement_id AS "agreement_id: Vec<u8>", j.did AS "did: Vec<u8>", j.consumer AS "consumer: Vec<u8>",
-                  s.provider AS "provider: Vec<u8>", s.phase, s.outcome, s.reason, s.attempt, s.payment::text AS payment,
-                  s.payer AS "payer: Vec<u8>", s.block_number, s.block_hash AS "block_hash: Vec<u8>",
-                  b.made_at AS "block_made_at?", s.block_canonical, c.irreversible_number AS "irreversible_number?",
-                  l.transaction_hash AS "transaction_hash: Vec<u8>", l.log_index, j.created_at, s.started_at, s.finished_at
-           FROM ledger.jobs j
-           JOIN ledger.job_state s ON s.job_id = j.id
-           JOIN ledger.deployments d ON d.id = j.deployment_id
-           JOIN ledger.logs l ON l.id = s.log_id
-           LEFT JOIN ledger.blocks b ON b.deployment_id = j.deployment_id AND b.hash = s.block_hash
-           LEFT JOIN ledger.cursors c ON c.deployment_id = j.deployment_id
-           WHERE j.deployment_id = $1
-             AND ($2::text IS NULL OR j.name = $2)
-             AND ($3::text IS NULL OR s.phase = $3)
-             AND ($4::text IS NULL OR s.outcome = $4)
-             AND ($5::text IS NULL OR s.reason = $5)
-             AND ($6::bytea IS NULL OR j.consumer = $6::bytea)
-             AND ($7::bytea IS NULL OR s.provider = $7::bytea)
-             AND ($8::bytea IS NULL OR j.did = $8::bytea)
-             AND ($9::bytea IS NULL OR j.agreement_id = $9::bytea)
-             AND ($10::bytea IS NULL OR j.key = $10::bytea)
-             AND ($11::bytea IS NULL OR j.id IN (
-                     SELECT a.id FROM ledger.logs t
-                     JOIN ledger.log_subjects m ON m.log_id = t.id AND m.kind = 'agreement'
-                     JOIN ledger.jobs a ON a.deployment_id = t.deployment_id AND a.agreement_id = m.subject
-                     WHERE t.deployment_id = $1 AND t.transaction_hash = $11::bytea
-                     UNION
-                     SELECT e.job_id FROM ledger.logs t JOIN ledger.job_evidence e ON e.log_id = t.id
-                     WHERE t.deployment_id = $1 AND t.transaction_hash = $11::bytea))
-             AND ($12::timestamptz IS NULL OR j.created_at > $12)
-             AND ($13::timestamptz IS NULL OR j.created_at < $13)
-             AND (NOT $14 OR s.phase <> 'finished')
-             AND ($15::bigint IS NULL OR j.id < $15)
-           ORDER BY j.id DESC LIMIT $16"#,
+        "src/ledger/reader/jobs.sql",
         deployment.0,
         filter.name.as_ref().map(JobName::as_str),
         filter.phase.map(Phase::as_str),

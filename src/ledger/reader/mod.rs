@@ -11,9 +11,12 @@
 //! statements about one job run in one [`Reader::snapshot`].
 
 mod acts;
+mod agent;
 mod attempts;
 mod deployments;
+mod events;
 mod evidence;
+mod holdings;
 mod job_logs;
 mod jobs;
 mod login;
@@ -26,18 +29,26 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
+use futures::Stream;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::schema::{SchemaVersion, schema_version};
 use super::{Attempt, Error, Ledger, Transaction};
 
 pub use acts::{ActRow, list as list_acts};
+pub use agent::{AgentAccount, list as list_agent_accounts};
 pub use attempts::{AttemptRow, list as list_attempts};
 pub use deployments::{Followed, Progress, find as find_deployment, progress};
-pub use job_logs::{JobLog, chunk_from, find as find_job_log};
+pub use events::{EventFilter, EventPlace, EventRow, list as list_events};
+pub use evidence::locate as locate_evidence;
+pub use holdings::{find_facts, list_about, list_assets_events};
+pub use job_logs::{JobLog, chunk_from, find as find_job_log, tail_start};
 pub use jobs::{JobFilter, JobRow, find as find_job, list as list_jobs};
 pub use told::{ToldEvent, agreements_of, list_about as list_told, logs_of};
-pub use transitions::{TransitionRow, list as list_transitions};
+pub use transitions::{
+    StreamPlace, StreamedTransition, TransitionRow, list as list_transitions, list_streamed,
+    stream_end,
+};
 pub use verdicts::{VerdictRow, find_last as find_last_verdict};
 pub use workflows::{WorkflowRow, find as find_workflow};
 
@@ -99,6 +110,14 @@ impl Reader {
             .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
             .attempt("begin to read from the database")
+    }
+
+    /// Hints that rows have changed; see [`listen`](super::listen). Holds a connection of its own.
+    ///
+    /// # Errors
+    /// As [`listen::listen`](super::listen::listen).
+    pub async fn listen(&self) -> Result<impl Stream<Item = String> + Send + use<>, Error> {
+        super::listen::listen(&self.ledger).await
     }
 
     /// What the database's schema is to this program.

@@ -39,7 +39,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA tidewatch TO tidewatch_reader;
 GRANT SELECT ON
     ledger.releases, ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs,
     ledger.jobs, ledger.job_state, ledger.verdicts, ledger.job_evidence, ledger.job_attempts, ledger.transitions,
-    ledger.job_logs, ledger.job_log_chunks, ledger.results, ledger.operator_actions, ledger.parked
+    ledger.job_logs, ledger.job_log_chunks, ledger.results, ledger.operator_actions, ledger.parked, ledger.facts
 TO tidewatch_reader;
 
 -- The auditor: the views, and nothing under them.

@@ -303,7 +303,7 @@ async fn transitions_can_be_checked_by_anybody() {
 
 #[tokio::test]
 async fn progress_health_and_an_orderly_end() {
-    let (service, mut connection) = Service::start().await;
+    let (mut service, mut connection) = Service::start().await;
     let mut sync = service.json("/v1/sync").await;
     assert_eq!(sync["versions"]["tidewatch"], env!("CARGO_PKG_VERSION"));
     assert_eq!(sync["versions"]["release"], RELEASE);
@@ -337,7 +337,7 @@ async fn progress_health_and_an_orderly_end() {
     assert_eq!(service.get("/livez").await.status(), 200);
 
     service.stop.cancel();
-    service.served.await.unwrap().unwrap();
+    (&mut service.served).await.unwrap().unwrap();
 }
 
 #[tokio::test]

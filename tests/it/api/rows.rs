@@ -53,7 +53,8 @@ pub(super) async fn job(connection: &mut PgConnection, number: i64) -> JobId {
              FROM log RETURNING id, deployment_id
          ), subject AS (
              INSERT INTO ledger.log_subjects (deployment_id, kind, subject, log_id)
-             SELECT deployment_id, 'agreement', '{agreement}', id FROM log
+             SELECT deployment_id, kind, subject::bytea, id FROM log,
+                    (VALUES ('agreement', '{agreement}'), ('condition', '{key}')) AS about (kind, subject)
          )
          INSERT INTO ledger.job_state (job_id, deployment_id, phase, block_number, block_hash, log_id, block_canonical)
          SELECT job.id, job.deployment_id, 'queued', {number}, '{block}', log.id, true FROM job, log
