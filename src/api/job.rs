@@ -3,7 +3,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::notation::{address, hash, time};
-use crate::engine::{Stage, StageObservation};
+use crate::engine::{Isolation, Stage, StageObservation};
 use crate::jobs::{Oep12Status, Outcome, Phase, Reason, Status};
 use crate::ledger::reader::{AttemptRow, JobRow, VerdictRow, WorkflowRow};
 
@@ -188,6 +188,10 @@ struct StageShown {
     /// When it ended.
     #[schema(format = DateTime)]
     finished_at: Option<String>,
+    /// Of the algorithm, once it has ended, what its isolation from the network rested on: `proven`, `unproven` or `open`.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isolation: Option<Isolation>,
     /// What ran it, for operators.
     #[serde(skip_serializing_if = "Option::is_none")]
     runner: Option<String>,
@@ -309,6 +313,7 @@ impl AttemptShown {
             stage: stage.stage,
             started_at: stage.started_at.map(time),
             finished_at: stage.finished_at.map(time),
+            isolation: stage.isolation,
             runner: stage.runner.filter(|_| for_operator),
             exit_code: stage.exit_code.filter(|_| for_operator),
         };

@@ -400,6 +400,8 @@ pub(super) async fn connect_engine(
     );
     settings.pull_policy = config.image_pull_policy;
     settings.access_mode = config.access_mode;
+    settings.network_policy = config.network_policy;
+    settings.user_namespaces = config.user_namespaces;
     settings.storage_class.clone_from(&config.storage_class);
     settings.runtime_class.clone_from(&config.runtime_class);
     settings.results_secret.clone_from(&config.results_secret);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::stages::{self, TERMINATION_MESSAGE, configure, publish};
+use crate::stages::{self, Surroundings, TERMINATION_MESSAGE, configure, publish};
 
 /// One stage of a job.
 #[derive(Clone, Debug, Subcommand)]
@@ -35,6 +35,8 @@ pub struct ConfigureArguments {
     #[arg(long)]
     allow_file: bool,
     #[command(flatten)]
+    around: Around,
+    #[command(flatten)]
     shared: Shared,
 }
 
@@ -44,6 +46,11 @@ pub struct InstallGuardArguments {
     /// The file to make.
     #[arg(long)]
     to: PathBuf,
+    /// The file to make with the addresses that the guard asks.
+    #[arg(long)]
+    targets: Option<PathBuf>,
+    #[command(flatten)]
+    around: Around,
 }
 
 /// Arguments of `stage publish`.
@@ -63,6 +70,30 @@ pub struct PublishArguments {
     allow_file: bool,
     #[command(flatten)]
     shared: Shared,
+}
+
+/// What Kubernetes tells a container of its surroundings.
+#[derive(Args, Clone, Debug)]
+struct Around {
+    /// Address of the Kubernetes API.
+    #[arg(long, env = "KUBERNETES_SERVICE_HOST")]
+    api_host: Option<String>,
+    /// Its port.
+    #[arg(long, env = "KUBERNETES_SERVICE_PORT")]
+    api_port: Option<u16>,
+    /// Addresses of the node, separated by commas.
+    #[arg(long, env = "TIDEWATCH_NODE_ADDRESSES")]
+    node_addresses: Option<String>,
+}
+
+impl From<Around> for Surroundings {
+    fn from(given: Around) -> Self {
+        Self {
+            api_host: given.api_host,
+            api_port: given.api_port,
+            node_addresses: given.node_addresses,
+        }
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -91,12 +122,13 @@ pub async fn run(command: StageCommand) -> ExitCode {
                 data: given.data,
                 secrets: given.secrets,
                 allow_file: given.allow_file,
+                around: given.around.into(),
                 ca_file: given.shared.ca_file,
                 message: given.shared.message,
             })
             .await
         }
-        StageCommand::InstallGuard(given) => match stages::install_guard(&given.to) {
+        StageCommand::InstallGuard(given) => match install_guard(given) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 let error = anyhow::Error::new(error);
@@ -118,4 +150,11 @@ pub async fn run(command: StageCommand) -> ExitCode {
             .await
         }
     }
+}
+
+fn install_guard(given: InstallGuardArguments) -> Result<(), stages::InstallError> {
+    if let Some(targets) = &given.targets {
+        stages::write_targets(&given.around.into(), targets)?;
+    }
+    stages::install_guard(&given.to)
 }

@@ -15,7 +15,7 @@ use super::inert::inert;
 use super::manifests::{Subject, plan as render_plan};
 use super::observation::{footing as told, observation};
 use super::settings::Settings;
-use super::workflow::{COLLECTED, ComputeWorkflow, NetworkPolicy};
+use super::workflow::{COLLECTED, ComputeWorkflow};
 use super::{client, logs};
 use crate::engine::{Engine, LogStream, Observation, Stage, WorkflowPlan, WorkflowUid};
 use crate::ids::JobName;
@@ -60,12 +60,6 @@ impl KubernetesEngine {
     /// # Errors
     /// [`Error::Unsupported`] for settings that this version cannot keep.
     pub fn new(client: Client, settings: Settings) -> Result<Self, Error> {
-        if settings.network_policy == NetworkPolicy::Required {
-            return Err(Error::Unsupported(
-                "this version cannot prove a network policy from inside a pod yet, so `required` would be an empty promise; \
-                 the guard denies the network in any case: use `preferred`",
-            ));
-        }
         if !settings.stage_image.contains("@sha256:") {
             return Err(Error::Unsupported(
                 "the image of the stages must be pinned by its digest: name@sha256:…",

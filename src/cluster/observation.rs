@@ -59,5 +59,6 @@ fn stage(status: &StageStatus) -> StageObservation {
         started_at: status.started_at,
         finished_at: status.finished_at,
         exit_code: status.exit_code,
+        isolation: status.isolation,
     }
 }

@@ -4,7 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Published, Stage};
+use crate::engine::{Isolation, Published, Stage};
 use crate::jobs::{Outcome, Phase, Reason};
 
 /// What the operator has worked out of a workflow. All it ever knows is here or in the cluster's objects: it has no other memory.
@@ -98,6 +98,10 @@ pub struct StageStatus {
     pub reason: Option<Reason>,
     /// What our own stage said about it, for operators. Never the algorithm's words.
     pub message: Option<String>,
+    /// `proven`, `unproven` or `open`: what the algorithm's isolation from the network rested on, once it has ended.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub isolation: Option<Isolation>,
 }
 
 impl StageStatus {
@@ -118,6 +122,7 @@ impl StageStatus {
             signal: None,
             reason: None,
             message: None,
+            isolation: None,
         }
     }
 

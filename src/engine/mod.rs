@@ -83,6 +83,32 @@ pub struct StageObservation {
     pub finished_at: Option<DateTime<Utc>>,
     /// Its exit code, once it ended by itself. For the parties only: an algorithm can speak through it.
     pub exit_code: Option<i32>,
+    /// What its isolation from the network rested on. Of the algorithm only, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+}
+
+/// What an algorithm's isolation from the network rested on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// On two walls: its own pod saw the network denied by the cluster, and the guard denies it besides.
+    Proven,
+    /// On the guard alone: the cluster was not seen to deny anything.
+    Unproven,
+    /// On nothing: the publisher lets this algorithm use the network.
+    Open,
+}
+
+impl Isolation {
+    /// The word that the ledger and people use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Unproven => "unproven",
+            Self::Open => "open",
+        }
+    }
 }
 
 /// The stages of a workflow (OEP-12 calls them by the same names).

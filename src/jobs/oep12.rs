@@ -58,7 +58,8 @@ impl Oep12Status {
                     Reason::AlgorithmProvisioningFailed
                     | Reason::ImageUnavailable
                     | Reason::ClusterRefused
-                    | Reason::PodAltered,
+                    | Reason::PodAltered
+                    | Reason::NetworkUnproven,
                 ) => provisioning_failed,
                 _ => algorithm_failed,
             },

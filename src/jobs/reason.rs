@@ -80,6 +80,7 @@ reasons! {
     ImageUnavailable "image_unavailable" "A container image could not be pulled."
     ClusterRefused "cluster_refused" "The cluster refused to make a stage's pod."
     PodAltered "pod_altered" "The cluster changed the algorithm's pod, so it was never let go."
+    NetworkUnproven "network_unproven" "The cluster was not seen to deny the network to the algorithm's pod, which the publisher requires; the algorithm never ran."
     Evicted "evicted" "The cluster evicted the algorithm's pod."
     FilterFailed "filter_failed" "The publisher's filter failed, so nothing was published."
     PublishingFailed "publishing_failed" "The results could not be stored."

@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 
 use super::{Attempt, Error};
+use crate::engine::Isolation;
 use crate::ids::DeploymentId;
 
 /// The ledger at one moment, as numbers.
@@ -26,6 +27,8 @@ pub struct Gauges {
     pub disagreements: i64,
     /// What the agent's accounts had when it last looked, in ether, by address.
     pub balances: Vec<(String, String)>,
+    /// Whether the newest attempt that asked saw the cluster deny the network; absent while none has asked.
+    pub isolation_proven: Option<bool>,
 }
 
 /// Reads them. Bounded by what is open, not by what the ledger holds: finished jobs are not counted.
@@ -65,7 +68,9 @@ pub async fn read(
         .into_iter()
         .map(|row| (row.kind, row.items))
         .collect();
-    gauges.balances = balances(connection, deployment).await?;
+    gauges.balances = balances(&mut *connection, deployment).await?;
+    let last = super::isolation::find_last(&mut *connection, deployment).await?;
+    gauges.isolation_proven = last.map(|last| last.isolation == Isolation::Proven);
     Ok(Some(gauges))
 }
 

@@ -51,6 +51,7 @@ pub mod facts;
 pub mod footings;
 pub mod gauges;
 pub mod interventions;
+pub mod isolation;
 pub mod job_documents;
 pub mod job_logs;
 pub mod jobs;

@@ -67,6 +67,7 @@ mod tests {
             started_at: chrono::DateTime::from_timestamp(1, 0),
             finished_at: None,
             exit_code: None,
+            isolation: None,
         };
         Observation {
             uid: WorkflowUid("u".to_owned()),

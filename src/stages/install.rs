@@ -1,8 +1,10 @@
-//! Puts the guard where the algorithm's container can execute it.
+//! Puts the guard where the algorithm's container can execute it, and beside it what the guard has to ask of the network.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use super::network::{self, Surroundings, Targets};
 
 /// Name of the guard's program, which lies beside the main one in our image.
 const GUARD: &str = "tidewatch-guard";
@@ -23,6 +25,19 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// The addresses to ask could not be written down.
+    #[error("cannot tell the guard which addresses to ask")]
+    Targets(#[from] network::Error),
+}
+
+/// Writes down which addresses the guard has to ask, as this pod knows them.
+///
+/// It can be done again: the file is replaced as a whole.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_targets(around: &Surroundings, to: &Path) -> Result<(), Error> {
+    Ok(Targets::discover(around).write(to)?)
 }
 
 /// Copies the guard that lies beside the own executable to `to`, executable for everybody and writable for nobody.

@@ -18,8 +18,8 @@
 //! | stage | command | mounts |
 //! |---|---|---|
 //! | configure | `tidewatch stage configure --plan /plan/configure.json --data /data` | the claim at `/data`, the per-job Secret at `/plan` |
-//! | install the guard (init container of the algorithm's pod) | `tidewatch stage install-guard --to /tool/guard` | an emptyDir at `/tool` |
-//! | algorithm | `/tool/guard run --record /data/record --watch /data/outputs --watch /data/logs --log-bytes N --seconds N --disk-bytes N [--allow-network] -- /bin/sh -c ENTRYPOINT` | parts of the claim by subPath (`record`, `outputs`, `logs` writable, the others read-only), `/tool` read-only, an emptyDir at `/tmp` |
+//! | install the guard (init container of the algorithm's pod) | `tidewatch stage install-guard --to /tool/guard --targets /tool/targets.json` | an emptyDir at `/tool` |
+//! | algorithm | `/tool/guard run --record /data/record --watch /data/outputs --watch /data/logs --log-bytes N --seconds N --disk-bytes N [--allow-network] --network-policy preferred\|required --targets /tool/targets.json -- /bin/sh -c ENTRYPOINT` | parts of the claim by subPath (`record`, `outputs`, `logs` writable, the others read-only), `/tool` read-only, an emptyDir at `/tmp` |
 //! | filter | the publisher's own | outputs and record read-only, `filtered` writable, an emptyDir at `/tmp` |
 //! | publish | `tidewatch stage publish --plan JSON --data /data` (`--plan @FILE` reads a file) | outputs, record and filtered read-only, inputs writable, since it deletes them, the results Secret at `/secrets/results` |
 //!
@@ -39,7 +39,8 @@
 //! passes the signal on, kills everything three seconds later and completes the record: `terminationGracePeriodSeconds` of 10
 //! or more leaves it the time. A record directory that holds a log already is never used again (125): one volume, one run.
 //!
-//! Layout: `plan.rs` the plans and endings, `ending.rs` how an ending is written, `configure/`, `install.rs`, `guard/`, `publish/`.
+//! Layout: `plan.rs` the plans and endings, `ending.rs` how an ending is written, `configure/`, `install.rs`, `guard/`, `publish/`;
+//! `network/` is what the first three share to find out whether the cluster denies the network.
 //! They are one room since the volume is their only wire; each has its own errors, which know exit code and reason.
 //!
 //! Our own programs print nothing of the algorithm's: the record of its log goes to the results store, for operators.
@@ -48,9 +49,11 @@ pub mod configure;
 mod ending;
 pub mod guard;
 mod install;
+mod network;
 mod plan;
 pub mod publish;
 
 pub use ending::TERMINATION_MESSAGE;
-pub use install::{Error as InstallError, install_guard};
+pub use install::{Error as InstallError, install_guard, write_targets};
+pub use network::{Error as NetworkError, Surroundings};
 pub use plan::{ConfigurePlan, Ending, InputFile, PublishPlan};

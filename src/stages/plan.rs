@@ -1,7 +1,7 @@
 use alloy::primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{LogSummary, Published};
+use crate::engine::{Isolation, LogSummary, Published};
 use crate::ids::{Did, JobName};
 use crate::jobs::Reason;
 use crate::workflows::{Code, Release};
@@ -84,6 +84,9 @@ pub enum Ending {
         signal: Option<i32>,
         /// What the guard itself decided: time, disk, no shell. Absent when the algorithm ended by itself.
         reason: Option<Reason>,
+        /// What the isolation from the network rested on; absent when it was not asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        isolation: Option<Isolation>,
         /// The job log as the guard saw it.
         log: LogSummary,
     },

@@ -20,6 +20,7 @@ mod documents;
 mod end_to_end;
 mod equipment;
 mod follower;
+mod isolation;
 mod judging;
 mod keeper;
 mod lifecycle;

@@ -7,6 +7,8 @@ use crate::api::Shared;
 use crate::api::notation::time;
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
+use crate::engine::Isolation;
+use crate::ledger::isolation::{self, LastIsolation};
 use crate::ledger::operator_actions;
 use crate::ledger::providers::{self, ProviderRow};
 use crate::ledger::reader::{self, Progress};
@@ -41,10 +43,32 @@ pub(in crate::api) struct Sync {
     unverified: Option<String>,
     /// Why an operator paused the starting of jobs.
     pause: Option<String>,
+    /// What the newest algorithm's pod that asked saw of the cluster's denial of the network.
+    isolation: Option<Seen>,
     /// The nodes that are asked.
     providers: Vec<Node>,
     /// What answers.
     versions: Versions,
+}
+
+/// What an attempt's isolation from the network rested on, and when it was started.
+#[derive(Debug, Serialize, ToSchema)]
+struct Seen {
+    /// `proven`: the cluster denied it; `unproven`: only the guard did.
+    #[schema(value_type = String)]
+    state: Isolation,
+    /// When the attempt that found out was started.
+    #[schema(format = DateTime)]
+    at: String,
+}
+
+impl From<LastIsolation> for Seen {
+    fn from(last: LastIsolation) -> Self {
+        Self {
+            state: last.isolation,
+            at: time(last.at),
+        }
+    }
 }
 
 /// A node that is asked, as it last answered.
@@ -97,10 +121,11 @@ pub(in crate::api) async fn show(
 ) -> Result<Json<Sync>, Problem> {
     Parameters::read(query.as_deref())?.finish()?;
     let mut transaction = shared.reader.snapshot().await?;
-    let (mut progress, mut nodes) = (None, Vec::new());
+    let (mut progress, mut nodes, mut seen) = (None, Vec::new(), None);
     if let Some(deployment) = shared.deployment(&mut transaction).await? {
         progress = reader::progress(&mut transaction, deployment).await?;
         nodes = providers::list(&mut transaction, deployment).await?;
+        seen = isolation::find_last(&mut transaction, deployment).await?;
     }
     let pause = operator_actions::find_pause(&mut transaction).await?;
     let schema = match schema_version(&mut transaction).await? {
@@ -117,6 +142,7 @@ pub(in crate::api) async fn show(
     let providers = nodes.into_iter().map(Node::from).collect();
     Ok(Json(Sync {
         pause,
+        isolation: seen.map(Seen::from),
         providers,
         ..Sync::new(progress, versions)
     }))
@@ -139,6 +165,7 @@ impl Sync {
             halt: some.and_then(|progress| progress.halt.clone()),
             unverified: some.and_then(|progress| progress.unverified.clone()),
             pause: None,
+            isolation: None,
             providers: Vec::new(),
             versions,
         }

@@ -73,7 +73,11 @@ pub struct ServiceOptions {
     #[arg(long, env = "TIDEWATCH_RUNTIME_CLASS")]
     pub runtime_class: Option<String>,
 
-    /// Whether an algorithm may run where the cluster was not seen to deny it the network: preferred
+    /// Whether the jobs' pods get user namespaces of their own: on or off
+    #[arg(long, env = "TIDEWATCH_USER_NAMESPACES")]
+    pub user_namespaces: Option<String>,
+
+    /// Whether an algorithm may run where the cluster was not seen to deny it the network: preferred or required
     #[arg(long, env = "TIDEWATCH_NETWORK_POLICY")]
     pub network_policy: Option<String>,
 

@@ -9,7 +9,7 @@ use url::Url;
 use super::agent::{self, AgentConfig};
 use super::endpoints::{read_endpoints, read_quorum};
 use super::{Environment, Faults, Secret, ServiceOptions};
-use crate::cluster::{AccessMode, PullPolicy};
+use crate::cluster::{AccessMode, NetworkPolicy, PullPolicy};
 use crate::documents;
 use crate::follower::{ActAt, IrreversibleAt};
 use crate::results;
@@ -148,6 +148,10 @@ pub struct EngineConfig {
     pub access_mode: AccessMode,
     /// Runtime class of the algorithm's pods.
     pub runtime_class: Option<String>,
+    /// Whether the jobs' pods get user namespaces of their own.
+    pub user_namespaces: bool,
+    /// What an algorithm's isolation from the network must rest on.
+    pub network_policy: NetworkPolicy,
     /// Where results go.
     pub results_url: String,
     /// Secret with the credentials for it.
@@ -338,19 +342,6 @@ fn read_engine(
         ),
         Some(other) => faults.add("TIDEWATCH_ENGINE", format!("is {other:?}, not kubernetes")),
     }
-    match options.network_policy.as_deref() {
-        None | Some("preferred") => {}
-        Some("required") => {
-            faults.add(
-                "TIDEWATCH_NETWORK_POLICY",
-                "required is not supported by this version; use preferred",
-            );
-        }
-        Some(other) => faults.add(
-            "TIDEWATCH_NETWORK_POLICY",
-            format!("is {other:?}, not preferred or required"),
-        ),
-    }
     let image = options.image.clone().unwrap_or_default();
     if !image.contains("@sha256:") {
         faults.add(
@@ -394,6 +385,18 @@ fn read_engine(
             faults,
         ),
         runtime_class: options.runtime_class.clone(),
+        user_namespaces: one_of(
+            options.user_namespaces.as_deref(),
+            &[("off", false), ("on", true)],
+            "TIDEWATCH_USER_NAMESPACES",
+            faults,
+        ),
+        network_policy: one_of(
+            options.network_policy.as_deref(),
+            &[NetworkPolicy::Preferred, NetworkPolicy::Required].map(|it| (it.as_str(), it)),
+            "TIDEWATCH_NETWORK_POLICY",
+            faults,
+        ),
         results_url,
         results_secret: options.results_secret.clone(),
         results_options: None,

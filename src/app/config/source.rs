@@ -37,16 +37,16 @@ const KNOWN: [&str; 33] = [
     "RPC_URLS_FILE",
     "RUNTIME_CLASS",
     "STORAGE_CLASS",
+    "USER_NAMESPACES",
 ];
 
 /// Variables that the interface names and a later version brings: set, they would be silently without effect.
-const LATER: [&str; 7] = [
+const LATER: [&str; 6] = [
     "API_ORIGIN",
     "KUEUE_QUEUE",
     "LOGS_RETENTION",
     "RESULTS_RETENTION",
     "RESULTS_SECRET_FILE",
-    "USER_NAMESPACES",
     "OPERATOR_TOKEN",
 ];
 

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -13,6 +16,8 @@ use crate::cluster;
 
 /// The policies that operators apply, so that the demo shows the same walls.
 const POLICIES: &str = include_str!("../../../deploy/network-policies.yaml");
+/// The policy for admission and its binding, which are the whole cluster's like the custom resource definition.
+const ADMISSION: &str = include_str!("../../../deploy/admission-policy.yaml");
 
 /// A namespace of the demo's own.
 #[derive(Clone)]
@@ -33,6 +38,10 @@ impl Place {
                 .install_definition()
                 .await
                 .context("could not install the custom resource definition")?;
+            place
+                .install_admission()
+                .await
+                .context("could not install the policy for admission")?;
         }
         let labels = ["enforce", "warn", "audit"].map(|mode| {
             (
@@ -40,9 +49,11 @@ impl Place {
                 "restricted".to_owned(),
             )
         });
+        let mut labels = BTreeMap::from(labels);
+        labels.insert("compute.tidewatch.dev/jobs".to_owned(), "true".to_owned());
         let metadata = ObjectMeta {
             name: Some(name.to_owned()),
-            labels: Some(BTreeMap::from(labels)),
+            labels: Some(labels),
             ..ObjectMeta::default()
         };
         let namespace = Namespace {
@@ -73,6 +84,28 @@ impl Place {
         let established = kube::runtime::conditions::is_crd_established();
         let waiting = kube::runtime::wait::await_condition(definitions, &name, established);
         tokio::time::timeout(std::time::Duration::from_secs(30), waiting).await??;
+        Ok(())
+    }
+
+    async fn install_admission(&self) -> anyhow::Result<()> {
+        let ours = PatchParams::apply("tidewatch-demo").force();
+        for document in serde_saphyr::from_multiple::<serde_json::Value>(ADMISSION)? {
+            let name = document["metadata"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            if document["kind"] == "ValidatingAdmissionPolicy" {
+                let policies: Api<ValidatingAdmissionPolicy> = Api::all(self.client.clone());
+                policies
+                    .patch(&name, &ours, &Patch::Apply(&document))
+                    .await?;
+            } else {
+                let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(self.client.clone());
+                bindings
+                    .patch(&name, &ours, &Patch::Apply(&document))
+                    .await?;
+            }
+        }
         Ok(())
     }
 

@@ -228,6 +228,14 @@ fn show_gauges(text: &mut String, gauges: &Gauges) {
         "What the agent's account had when it last looked.",
         &balances,
     );
+    if let Some(proven) = gauges.isolation_proven {
+        gauge(
+            text,
+            "tidewatch_isolation_proven",
+            "1 if the newest algorithm's pod that asked saw the cluster deny it the network, 0 if the guard alone denied it.",
+            &plain(proven.into()),
+        );
+    }
 }
 
 /// Adds one gauge: its help, its type, and a line for each set of labels.
@@ -263,6 +271,7 @@ mod tests {
         let gauges = Gauges {
             heights: vec![("head", 7)],
             open_jobs: vec![("running".to_owned(), 2)],
+            isolation_proven: Some(true),
             ..Gauges::default()
         };
         show_gauges(&mut text, &gauges);
@@ -279,5 +288,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\ntidewatch_halted 0\n"), "{text}");
+        let isolation = "\ntidewatch_isolation_proven 1\n";
+        assert!(text.contains(isolation), "{text}");
     }
 }

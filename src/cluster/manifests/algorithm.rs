@@ -2,13 +2,14 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSchedulingGate, PodSpec};
 
 use super::pod::{
-    Size, container, data_volume, literal, mount, own_container, part_of_data, restricted,
-    scratch_volume, variable,
+    Size, container, data_volume, literal, mount, node_addresses, own_container, part_of_data,
+    restricted, scratch_volume, variable,
 };
 use super::{RELEASE_GATE, Subject, job};
 use crate::cluster::workflow::JobFacts;
 use crate::engine::Stage;
 use crate::ids::Did;
+use crate::stages::guard::LONGEST_WAIT_SECONDS;
 use crate::workflows::Quantity;
 
 /// Size of `/tmp`.
@@ -18,10 +19,15 @@ const TOOL_SIZE: &str = "64Mi";
 /// `/tmp`, the guard, and the container log, which the kubelet keeps below 10 MiB a file.
 const EPHEMERAL_SIZE: &str = "384Mi";
 /// Seconds between the end of the guard's own limit and the pod's: the guard ends the algorithm and says why; the pod's limit
-/// is for a guard that cannot.
-pub const GUARD_MARGIN_SECONDS: i64 = 30;
+/// is for a guard that cannot. The guard's limit begins with the algorithm, which may have to wait for the network's denial.
+pub const GUARD_MARGIN_SECONDS: i64 = 30 + LONGEST_WAIT_SECONDS;
 /// Where the guard is copied to.
 const GUARD: &str = "/tool/guard";
+/// Where the guard finds the addresses that it asks.
+const TARGETS: &str = "/tool/targets.json";
+
+/// Label of an algorithm's pod that the publisher lets use the network. A network policy selects by it.
+const NETWORK_LABEL: &str = "compute.tidewatch.dev/network";
 
 /// The gated Job that runs the consumer's code under the guard: no secret, no network, inputs read-only.
 pub fn algorithm(subject: &Subject<'_>) -> Job {
@@ -47,6 +53,14 @@ pub fn algorithm(subject: &Subject<'_>) -> Job {
         ..restricted(facts, volumes)
     };
     let mut job = job::job(subject, Stage::Algorithm, 0, pod);
+    if facts.allow_network
+        && let Some(labels) = job
+            .spec
+            .as_mut()
+            .and_then(|spec| spec.template.metadata.as_mut()?.labels.as_mut())
+    {
+        labels.insert(NETWORK_LABEL.to_owned(), "allowed".to_owned());
+    }
     if let (Some(queue), Some(labels)) = (&facts.kueue_queue, &mut job.metadata.labels) {
         labels.insert("kueue.x-k8s.io/queue-name".to_owned(), queue.clone());
     }
@@ -54,9 +68,11 @@ pub fn algorithm(subject: &Subject<'_>) -> Job {
 }
 
 fn install_guard(facts: &JobFacts) -> Container {
+    let arguments = ["install-guard", "--to", GUARD, "--targets", TARGETS];
     Container {
+        env: Some(vec![node_addresses()]),
         volume_mounts: Some(vec![mount("tool", "/tool", false)]),
-        ..own_container(facts, "install-guard", &["install-guard", "--to", GUARD])
+        ..own_container(facts, "install-guard", &arguments)
     }
 }
 
@@ -105,6 +121,8 @@ fn guarded_command(facts: &JobFacts) -> Vec<String> {
     if facts.allow_network {
         command.push("--allow-network");
     }
+    command.extend(["--network-policy", facts.network_policy.as_str()]);
+    command.extend(["--targets", TARGETS]);
     let entrypoint = literal(&facts.algorithm.entrypoint);
     command.extend(["--", "/bin/sh", "-c", &entrypoint]);
     command.into_iter().map(str::to_owned).collect()

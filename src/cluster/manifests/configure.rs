@@ -1,7 +1,9 @@
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
-use super::pod::{data_volume, mount, own_container, restricted, secret_volume, whole_data};
+use super::pod::{
+    data_volume, mount, node_addresses, own_container, restricted, secret_volume, whole_data,
+};
 use super::{Subject, job};
 use crate::engine::Stage;
 
@@ -30,6 +32,7 @@ pub fn configure(subject: &Subject<'_>, repetition: u32) -> Job {
         volumes.push(secret_volume(&volume, secret.clone()));
     }
     let container = Container {
+        env: Some(vec![node_addresses()]),
         volume_mounts: Some(mounts),
         ..own_container(facts, Stage::Configure.as_str(), &arguments)
     };

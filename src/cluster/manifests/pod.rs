@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EmptyDirVolumeSource, EnvVar, PersistentVolumeClaimVolumeSource,
-    PodSecurityContext, PodSpec, ResourceRequirements, SeccompProfile, SecretVolumeSource,
-    SecurityContext, Toleration, Volume, VolumeMount,
+    Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector,
+    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, ResourceRequirements,
+    SeccompProfile, SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -183,6 +183,22 @@ pub(super) fn variable(name: &str, value: impl Into<String>) -> EnvVar {
         name: name.to_owned(),
         value: Some(value.into()),
         value_from: None,
+    }
+}
+
+/// The node's addresses, for our own stages: they ask whether the network is denied (the algorithm is told nothing of the kind).
+pub(super) fn node_addresses() -> EnvVar {
+    EnvVar {
+        name: "TIDEWATCH_NODE_ADDRESSES".to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                // The server would fill it in, and the gate compares.
+                api_version: Some("v1".to_owned()),
+                field_path: "status.hostIPs".to_owned(),
+            }),
+            ..EnvVarSource::default()
+        }),
     }
 }
 

@@ -3,7 +3,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 
 use crate::cluster::manifests::container_of;
 use crate::cluster::status::from_kubernetes;
-use crate::engine::{Published, Stage};
+use crate::engine::{Isolation, Published, Stage};
 use crate::jobs::Reason;
 use crate::stages::Ending;
 
@@ -19,6 +19,8 @@ pub(super) struct PodEnding {
     /// Our own stage's words.
     pub(super) message: Option<String>,
     pub(super) published: Option<Published>,
+    /// What the algorithm's isolation rested on, as the guard saw it.
+    pub(super) isolation: Option<Isolation>,
 }
 
 /// Most characters of a detail that are kept.
@@ -136,11 +138,13 @@ fn algorithm(pod: &Pod, ended: &ContainerStateTerminated, said: Option<Ending>) 
             exit_code,
             signal,
             reason,
+            isolation,
             ..
-        }) => Some((exit_code, signal, reason.filter(is_guards)))
-            .filter(|said| fits(*said, ended.exit_code)),
+        }) => Some(((exit_code, signal, reason.filter(is_guards)), isolation))
+            .filter(|(said, _)| fits(*said, ended.exit_code)),
         _ => None,
     };
+    let (said, isolation) = said.unzip();
     let (exit_code, signal, guard_reason) =
         said.unwrap_or((container.exit_code, container.signal, None));
     let failed = ended.exit_code != 0;
@@ -153,6 +157,7 @@ fn algorithm(pod: &Pod, ended: &ContainerStateTerminated, said: Option<Ending>) 
         exit_code,
         signal,
         reason,
+        isolation: isolation.flatten(),
         ..container
     }
 }
@@ -165,6 +170,7 @@ fn is_guards(reason: &Reason) -> bool {
             | Reason::NoShell
             | Reason::AlgorithmProvisioningFailed
             | Reason::AlgorithmFailed
+            | Reason::NetworkUnproven
     )
 }
 

@@ -10,7 +10,7 @@ use crate::cluster::fixture;
 use crate::cluster::manifests::container_of;
 use crate::cluster::status::ComputeWorkflowStatus;
 use crate::cluster::workflow::{ComputeWorkflow, FilterFacts};
-use crate::engine::{Completeness, LogSummary, Published, Stage};
+use crate::engine::{Completeness, Isolation, LogSummary, Published, Stage};
 use crate::jobs::{Outcome, Phase, Reason};
 use crate::stages::Ending;
 use crate::workflows::Release;
@@ -310,6 +310,7 @@ pub(super) fn guard(code: Option<i32>, signal: Option<i32>, reason: Option<Reaso
         exit_code: code,
         signal,
         reason,
+        isolation: Some(Isolation::Proven),
         log: log(),
     }
 }

@@ -181,6 +181,7 @@ impl Attempt<'_> {
             known.signal = ending.signal;
             known.reason = known.reason.or(ending.reason);
             known.message = known.message.take().or(ending.message);
+            known.isolation = ending.isolation;
         }
         if stage.stage == Stage::Publish {
             status.published = ending.published;

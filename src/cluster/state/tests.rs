@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::simulation::{End, Simulation, guard, published};
 use super::{Answer, Decision};
 use crate::cluster::fixture;
-use crate::engine::Stage;
+use crate::engine::{Isolation, Stage};
 use crate::jobs::{Outcome, Phase, Reason};
 use crate::stages::{Ending, PublishPlan};
 use crate::workflows::Release;
@@ -42,9 +42,9 @@ fn a_job_goes_from_stage_to_stage() {
     assert_eq!(simulation.status().phase, Some(Phase::Running));
     assert_eq!(simulation.forgotten, 1);
     let pod = simulation.pods.last().unwrap();
-    // Started two seconds after the pod: 2 + 60 of the job + 30 for the guard.
+    // Started two seconds after the pod: 2 + 60 of the job + 60 for the guard.
     let deadline = pod.spec.as_ref().unwrap().active_deadline_seconds;
-    assert_eq!(deadline, Some(92));
+    assert_eq!(deadline, Some(122));
     assert_eq!(simulation.released, [pod.metadata.uid.clone().unwrap()]);
 
     simulation.end_well(Stage::Algorithm);
@@ -141,6 +141,12 @@ fn however_an_algorithm_ended_its_log_is_brought_out() {
             none,
             Reason::NoShell,
         ),
+        (
+            125,
+            by(None, None, Some(Reason::NetworkUnproven)),
+            none,
+            Reason::NetworkUnproven,
+        ),
         // What an algorithm could write: its own 42, a lie about the code, a word that is the cluster's.
         (42, by(Some(42), None, None), none, Reason::AlgorithmFailed),
         (9, by(Some(0), None, None), none, Reason::AlgorithmFailed),
@@ -172,6 +178,18 @@ fn however_an_algorithm_ended_its_log_is_brought_out() {
         let end = finished(reason.outcome(), reason);
         assert_eq!(simulation.end_of_job(), end, "{message}");
         assert_eq!(simulation.status().published, Some(published()));
+    }
+}
+
+#[test]
+fn what_isolation_rested_on_is_the_guards_word_where_it_fits_the_exit() {
+    for (code, expected) in [(0, Some(Isolation::Proven)), (1, None)] {
+        let mut simulation = Simulation::running(Stage::Algorithm);
+        let message = said(&guard(Some(0), None, None));
+        simulation.end(Stage::Algorithm, code, &message, End::default());
+        simulation.settle();
+        let stage = simulation.status().stage(Stage::Algorithm).unwrap();
+        assert_eq!(stage.isolation, expected, "exit code {code}");
     }
 }
 

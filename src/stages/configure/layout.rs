@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use crate::ids::Did;
+use crate::stages::guard::CONTROL_FILE;
+use crate::stages::network::Control;
 use crate::workflows::Code;
 
 /// The volume's directories as OEP-12 names them, and the record, which is ours.
@@ -73,6 +75,16 @@ impl Layout {
         let path = self.data.join("ddos").join(self.did.digits());
         let document = serde_json::json!({ "id": self.did });
         replace(&path, document.to_string().as_bytes(), FILE).map_err(failed("write", &path))
+    }
+
+    /// Leaves for the guard what of the network answered here.
+    pub(super) fn put_control(&self, control: &Control) -> Result<(), Error> {
+        let path = self.data.join("record").join(CONTROL_FILE);
+        control
+            .to_bytes()
+            .map_err(io::Error::from)
+            .and_then(|bytes| replace(&path, &bytes, FILE))
+            .map_err(failed("write", &path))
     }
 
     /// Takes away the right to write from everything that the algorithm only reads.

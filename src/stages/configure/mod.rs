@@ -3,6 +3,8 @@
 //! It reads only what the publisher's catalog names, so private addresses are fine here; what strangers name never comes to it.
 //! It refuses to know where its plan comes from and who reads its answer.
 //!
+//! It also asks the network from a pod that may use it, which is what the guard's own asking is compared with (`super::network`).
+//!
 //! Layout: `fetch.rs` one input, from its URL to a verified file; `web.rs` those of web servers, `bucket.rs` those of object stores;
 //! `transfer.rs` the half-written file with its running hash;
 //! `layout.rs` directories; `error.rs` what failed, as exit code and reason.
@@ -27,6 +29,7 @@ pub use error::Error;
 use fetch::Fetcher;
 use layout::Layout;
 
+use super::network::{Control, Surroundings, Targets};
 use super::{ConfigurePlan, Ending, ending};
 
 /// What `configure` is told on its command line.
@@ -40,6 +43,8 @@ pub struct Options {
     pub secrets: PathBuf,
     /// Whether `file:` URLs are fetched; development only.
     pub allow_file: bool,
+    /// What the pod is told of its surroundings.
+    pub around: Surroundings,
     /// PEM file with certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
     /// Where the termination message goes.
@@ -88,6 +93,9 @@ async fn configure(options: &Options) -> Result<(), Error> {
     let plan = read_plan(&options.plan)?;
     let layout = Layout::new(&options.data, plan.did);
     layout.make(plan.filtered)?;
+    let around = options.around.clone();
+    // Beside the fetching: where nothing answers it takes its whole time.
+    let control = tokio::task::spawn_blocking(move || Control::take(&Targets::discover(&around)));
     let fetcher = Fetcher::new(options, plan.ipfs_gateway.as_deref())?;
     let mut left = plan.disk_bytes;
     for input in &plan.inputs {
@@ -104,6 +112,9 @@ async fn configure(options: &Options) -> Result<(), Error> {
         layout.put_algorithm(code, left)?;
     }
     layout.describe()?;
+    // A control that could not be taken is one that nothing answered: it proves nothing, and costs no job its inputs.
+    let control = control.await.ok().and_then(Result::ok).unwrap_or_default();
+    layout.put_control(&control)?;
     layout.close()
 }
 

@@ -19,12 +19,23 @@ pub struct Arguments {
     pub disk_bytes: u64,
     /// Whether internet sockets are allowed.
     pub allow_network: bool,
+    /// Whether the cluster's denial of the network is asked for before the start, and how much hangs on it.
+    pub proof: Option<Proof>,
     /// Outside a pod: the guard sets `no_new_privs` itself and looks for no walls of the container.
     pub development: bool,
     /// Where the termination message goes.
     pub message: PathBuf,
     /// The program and its arguments; never empty.
     pub command: Vec<OsString>,
+}
+
+/// How much hangs on the proof that the cluster denies the network. Each with the file that says which addresses to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// It is reported, and the algorithm runs either way.
+    Preferred(PathBuf),
+    /// Without it the algorithm does not run.
+    Required(PathBuf),
 }
 
 impl Arguments {
@@ -51,6 +62,8 @@ impl Arguments {
                 "--watch" => given.watch.push(value(flag, rest.next())?.into()),
                 "--record" => once(flag, &mut given.record, rest.next())?,
                 "--message" => once(flag, &mut given.message, rest.next())?,
+                "--network-policy" => once(flag, &mut given.network_policy, rest.next())?,
+                "--targets" => once(flag, &mut given.targets, rest.next())?,
                 "--log-bytes" => once(flag, &mut given.log_bytes, rest.next())?,
                 "--seconds" => once(flag, &mut given.seconds, rest.next())?,
                 "--disk-bytes" => once(flag, &mut given.disk_bytes, rest.next())?,
@@ -79,6 +92,8 @@ struct Given {
     allow_network: bool,
     development: bool,
     message: Option<OsString>,
+    network_policy: Option<OsString>,
+    targets: Option<OsString>,
 }
 
 impl Given {
@@ -86,6 +101,7 @@ impl Given {
         if command.is_empty() {
             return Err(Error::Usage("the command after -- is missing".to_owned()));
         }
+        let proof = proof(self.network_policy, self.targets)?;
         Ok(Arguments {
             record: value("--record", self.record)?.into(),
             watch: self.watch,
@@ -93,12 +109,30 @@ impl Given {
             seconds: number("--seconds", self.seconds)?,
             disk_bytes: number("--disk-bytes", self.disk_bytes)?,
             allow_network: self.allow_network,
+            proof,
             development: self.development,
             message: self
                 .message
                 .map_or_else(|| PathBuf::from(TERMINATION_MESSAGE), PathBuf::from),
             command,
         })
+    }
+}
+
+fn proof(policy: Option<OsString>, targets: Option<OsString>) -> Result<Option<Proof>, Error> {
+    let Some(policy) = policy else {
+        return match targets {
+            None => Ok(None),
+            Some(_) => Err(Error::Usage("--targets needs --network-policy".to_owned())),
+        };
+    };
+    let targets = PathBuf::from(value("--targets", targets)?);
+    match policy.to_str() {
+        Some("preferred") => Ok(Some(Proof::Preferred(targets))),
+        Some("required") => Ok(Some(Proof::Required(targets))),
+        _ => Err(Error::Usage(
+            "--network-policy is neither preferred nor required".to_owned(),
+        )),
     }
 }
 
@@ -132,7 +166,7 @@ mod tests {
     fn a_whole_command_line_is_read() {
         let arguments = parse(
             "run --record /data/record --watch /data/outputs --watch /data/logs --log-bytes 10 --seconds 20 --disk-bytes 30 \
-             --allow-network -- /bin/sh -c --record",
+             --allow-network --network-policy required --targets /tool/targets.json -- /bin/sh -c --record",
         )
         .unwrap();
         assert_eq!(
@@ -144,6 +178,7 @@ mod tests {
                 seconds: 20,
                 disk_bytes: 30,
                 allow_network: true,
+                proof: Some(Proof::Required("/tool/targets.json".into())),
                 development: false,
                 message: "/dev/termination-log".into(),
                 command: vec!["/bin/sh".into(), "-c".into(), "--record".into()],

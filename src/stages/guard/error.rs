@@ -8,12 +8,17 @@ use crate::jobs::Reason;
 pub enum Error {
     /// The command line is wrong.
     #[error(
-        "{0}; usage: tidewatch-guard run --record DIR --watch DIR… --log-bytes N --seconds N --disk-bytes N [--allow-network] [--development] [--message FILE] -- COMMAND…"
+        "{0}; usage: tidewatch-guard run --record DIR --watch DIR… --log-bytes N --seconds N --disk-bytes N [--allow-network] [--network-policy preferred|required --targets FILE] [--development] [--message FILE] -- COMMAND…"
     )]
     Usage(String),
     /// The pod is not closed as it has to be: run without it, the algorithm could undo the guard's own filter.
     #[error("the container {0}; nothing is run in it")]
     Walls(&'static str),
+    /// The publisher requires the cluster to deny the network, and that could not be seen.
+    #[error(
+        "the cluster's denial of the network is required and cannot be seen from this pod: {0}; nothing is run in it"
+    )]
+    Unproven(String),
     /// The record's directory holds a log already.
     #[error("{} exists: an algorithm ran on this volume before, and none runs twice", .0.display())]
     AlreadyRan(PathBuf),
@@ -84,6 +89,7 @@ impl Error {
     pub(super) fn reason(&self) -> Option<Reason> {
         match self {
             Self::Walls(_) => Some(Reason::PodAltered),
+            Self::Unproven(_) => Some(Reason::NetworkUnproven),
             Self::Usage(_)
             | Self::AlreadyRan(_)
             | Self::Record { .. }

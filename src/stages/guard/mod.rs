@@ -8,21 +8,25 @@
 //! 1. every inherited descriptor above 2 is marked to be closed when the algorithm starts;
 //! 2. the pod's own walls are looked at (`walls.rs`): without `no_new_privs` and a seccomp filter in force nothing runs;
 //! 3. the record's files are made (`record.rs`); one that exists means that this volume ran once already, so nothing runs;
-//! 4. still single-threaded, so that no thread escapes it: limits, not dumpable, the system-call filter (`filter.rs`);
-//! 5. one thread takes Landlock rules upon itself (`shelter.rs`) and starts the algorithm from there. Landlock binds a thread and
+//! 4. the network is asked (`isolation.rs`): what the cluster's own denial looks like from here, before the guard's covers it.
+//!    Where that denial is required and cannot be seen, nothing runs;
+//! 5. still single-threaded, so that no thread escapes it: limits, not dumpable, the system-call filter (`filter.rs`);
+//! 6. one thread takes Landlock rules upon itself (`shelter.rs`) and starts the algorithm from there. Landlock binds a thread and
 //!    its children only, so the guard's other threads keep their access to the record, and neither a second program nor
 //!    unsafe code between fork and exec is needed; an image without a shell is seen as the error of that very start;
-//! 6. output is copied, time and disk are watched (`supervise.rs`, `usage.rs`);
-//! 7. every other process is killed (`processes.rs`), the pipes are drained, the log is hashed again from disk, the ending written.
+//! 7. output is copied, time and disk are watched (`supervise.rs`, `usage.rs`);
+//! 8. every other process is killed (`processes.rs`), the pipes are drained, the log is hashed again from disk, the ending written.
 //!
 //! Invariants: the record never holds a byte that the algorithm did not print; a limit that the guard enforced is told by a
 //! reason, never by an exit code alone, since the algorithm chooses its own; nothing of the algorithm outlives the guard.
 //!
-//! Not covered: disk held by deleted files that are still open, beyond the limit per file.
+//! Not covered: disk held by deleted files that are still open, beyond the limit per file. And where the kernel has no Landlock,
+//! an algorithm that gets the guard killed can leave a message of its own; its log is `unverified` then, and so is all it says.
 
 mod arguments;
 mod error;
 mod filter;
+mod isolation;
 mod outlet;
 mod processes;
 mod record;
@@ -36,11 +40,11 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-pub use arguments::Arguments;
+pub use arguments::{Arguments, Proof};
 pub use error::Error;
 
 use super::Ending;
-use crate::engine::{Completeness, LogSummary};
+use crate::engine::{Completeness, Isolation, LogSummary};
 use crate::jobs::Reason;
 pub(super) use record::{empty as empty_log, hash_file};
 
@@ -52,6 +56,10 @@ use supervise::Supervision;
 pub(super) const ENDING_FILE: &str = "ending.json";
 /// Name of the file in the record's directory that holds the kept bytes.
 pub(super) const LOG_FILE: &str = "log";
+/// Name of the file in the record's directory that says what of the network answered `configure`, which may use it.
+pub(super) const CONTROL_FILE: &str = "network.json";
+/// Longest that the guard waits before it starts the algorithm, in whole seconds.
+pub const LONGEST_WAIT_SECONDS: i64 = isolation::PATIENCE.as_secs().cast_signed();
 /// Name of the file in the record's directory that says which bytes came when and from where.
 pub(super) const INDEX_FILE: &str = "frames.jsonl";
 
@@ -84,7 +92,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             // There is a log, and it is not this run's to speak for.
             log.completeness = Completeness::Unverified;
         }
-        let ending = never_ran(error.reason(), log);
+        let ending = never_ran(error.reason(), None, log);
         if let Err(error) = ending.write(&arguments.message) {
             say(&Error::message(&arguments.message, error));
         }
@@ -98,6 +106,10 @@ fn execute(arguments: &Arguments) -> Result<u8, Error> {
     walls::inspect(arguments.development)?;
     let terminate = supervise::on_terminate()?;
     let record = Record::create(&arguments.record, arguments.log_bytes)?;
+    let isolation = match isolation::find_out(arguments, &terminate) {
+        Err(error @ Error::Unproven(_)) => return not_isolated(arguments, record, &error),
+        found => found?,
+    };
     walls::raise(arguments)?;
     let deadline = Instant::now()
         .checked_add(Duration::from_secs(arguments.seconds))
@@ -105,7 +117,7 @@ fn execute(arguments: &Arguments) -> Result<u8, Error> {
     let shelter = shelter::Shelter::around(arguments);
     let started = match shelter.start(&arguments.command)? {
         Ok(started) => started,
-        Err(error) => return not_started(arguments, record, &error),
+        Err(error) => return not_started(arguments, record, isolation, &error),
     };
     let usage = usage::Watch::start(arguments.watch.clone(), arguments.disk_bytes)?;
     let before = walls::memory_kills();
@@ -135,14 +147,29 @@ fn execute(arguments: &Arguments) -> Result<u8, Error> {
         exit_code: status.and_then(rustix::process::WaitStatus::exit_status),
         signal: status.and_then(rustix::process::WaitStatus::terminating_signal),
         reason,
+        isolation,
         log,
     };
     tell(arguments, &ending)?;
     Ok(exit_code(&ending))
 }
 
+/// The cluster's denial of the network is required and was not seen: the record stays, empty and whole.
+fn not_isolated(arguments: &Arguments, record: Record, error: &Error) -> Result<u8, Error> {
+    say(error);
+    let log = record.finish(true)?;
+    let ending = never_ran(error.reason(), Some(Isolation::Unproven), log);
+    tell(arguments, &ending)?;
+    Ok(REFUSED)
+}
+
 /// The algorithm's program could not be executed: the record stays, empty and whole.
-fn not_started(arguments: &Arguments, record: Record, error: &std::io::Error) -> Result<u8, Error> {
+fn not_started(
+    arguments: &Arguments,
+    record: Record,
+    isolation: Option<Isolation>,
+    error: &std::io::Error,
+) -> Result<u8, Error> {
     let missing = error.kind() == std::io::ErrorKind::NotFound;
     say(&Error::Start {
         program: arguments.program(),
@@ -153,7 +180,8 @@ fn not_started(arguments: &Arguments, record: Record, error: &std::io::Error) ->
     } else {
         Reason::AlgorithmFailed
     };
-    tell(arguments, &never_ran(Some(reason), record.finish(true)?))?;
+    let ending = never_ran(Some(reason), isolation, record.finish(true)?);
+    tell(arguments, &ending)?;
     Ok(if missing { NOT_FOUND } else { NOT_EXECUTABLE })
 }
 
@@ -165,11 +193,12 @@ fn tell(arguments: &Arguments, ending: &Ending) -> Result<(), Error> {
         .map_err(|source| Error::message(&arguments.message, source))
 }
 
-fn never_ran(reason: Option<Reason>, log: LogSummary) -> Ending {
+fn never_ran(reason: Option<Reason>, isolation: Option<Isolation>, log: LogSummary) -> Ending {
     Ending::Algorithm {
         exit_code: None,
         signal: None,
         reason,
+        isolation,
         log,
     }
 }
@@ -215,6 +244,7 @@ mod tests {
             exit_code,
             signal,
             reason,
+            isolation: None,
             log: record::empty(),
         }
     }

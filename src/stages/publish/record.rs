@@ -177,6 +177,7 @@ mod tests {
             exit_code: Some(0),
             signal: None,
             reason: None,
+            isolation: None,
             log: complete,
         };
         ending.write(&record.join(ENDING_FILE)).unwrap();

@@ -36,7 +36,8 @@ async fn failed_job(connection: &mut PgConnection, number: i64) -> JobId {
          INSERT INTO ledger.job_attempts (job_id, attempt, started_at, finished_at, stages)
          VALUES ({job}, 1, '2026-01-01T00:03:00.9Z', '2026-01-01T00:04:00Z', '[
              {{\"stage\": \"configure\", \"runner\": \"uid-1\", \"startedAt\": \"2026-01-01T00:03:01.5Z\", \"finishedAt\": \"2026-01-01T00:03:02Z\", \"exitCode\": 0}},
-             {{\"stage\": \"algorithm\", \"runner\": \"uid-2\", \"startedAt\": \"2026-01-01T00:03:03Z\", \"finishedAt\": \"2026-01-01T00:03:04Z\", \"exitCode\": 7}}]');
+             {{\"stage\": \"algorithm\", \"runner\": \"uid-2\", \"startedAt\": \"2026-01-01T00:03:03Z\", \"finishedAt\": \"2026-01-01T00:03:04Z\", \"exitCode\": 7,
+               \"isolation\": \"proven\"}}]');
          UPDATE ledger.job_state SET phase = 'finished', outcome = 'failed', reason = 'algorithm_failed', attempt = 1, payment = 10,
                 payer = '{payer}', provider = '{payer}', started_at = '2026-01-01T00:03:00.9Z', finished_at = '2026-01-01T00:04:00.9Z'
          WHERE job_id = {job}",
@@ -74,7 +75,8 @@ fn shown_job() -> Value {
                      "resources": {"cpu": "1", "memory": "1Gi", "disk": "2Gi", "maxExecutionSeconds": 60}},
         "attempts": [{"number": 1, "startedAt": "2026-01-01T00:03:00Z", "finishedAt": "2026-01-01T00:04:00Z", "stages": [
             {"stage": "configure", "startedAt": "2026-01-01T00:03:01Z", "finishedAt": "2026-01-01T00:03:02Z"},
-            {"stage": "algorithm", "startedAt": "2026-01-01T00:03:03Z", "finishedAt": "2026-01-01T00:03:04Z"}]}]
+            {"stage": "algorithm", "startedAt": "2026-01-01T00:03:03Z", "finishedAt": "2026-01-01T00:03:04Z",
+             "isolation": "proven"}]}]
     });
     job.as_object_mut()
         .unwrap()
@@ -102,6 +104,10 @@ async fn a_job_is_shown_in_full_and_what_the_algorithm_could_choose_to_operators
     assert_eq!(
         service.json("/v1/jobs").await,
         json!({"jobs": [shown_summary()], "nextCursor": null})
+    );
+    assert_eq!(
+        service.json("/v1/sync").await["isolation"],
+        json!({"state": "proven", "at": "2026-01-01T00:03:00Z"})
     );
 }
 
@@ -307,7 +313,7 @@ async fn progress_health_and_an_orderly_end() {
         sync,
         json!({"chainId": 8996, "head": 110, "irreversible": 90, "recorded": 100, "judged": 99, "verified": 95, "lagBlocks": 10,
                "lagSeconds": null, "updatedAt": "2026-01-01T00:00:00Z", "halt": null, "unverified": null, "pause": null,
-               "providers": []})
+               "isolation": null, "providers": []})
     );
     execute(&mut connection, "UPDATE ledger.cursors SET head_number = 100, halt = 'a final block was replaced', halted_at = now()")
         .await

@@ -19,7 +19,7 @@ use crate::support::cluster::Namespace;
 use crate::support::required;
 
 /// A job that runs a command line, without inputs.
-fn plan(entrypoint: &str) -> WorkflowPlan {
+pub(crate) fn plan(entrypoint: &str) -> WorkflowPlan {
     let image = required("TIDEWATCH_TEST_ALGORITHM_IMAGE");
     let (image, digest) = image.split_once('@').expect("an image with a digest");
     let key = B256::from(alloy::primitives::keccak256(
@@ -66,7 +66,7 @@ fn plan(entrypoint: &str) -> WorkflowPlan {
     }
 }
 
-fn input(url: String, checksum: String) -> InputSpec {
+pub(crate) fn input(url: String, checksum: String) -> InputSpec {
     InputSpec {
         index: 0,
         url,
@@ -77,7 +77,7 @@ fn input(url: String, checksum: String) -> InputSpec {
 }
 
 /// Makes the workflow and starts its first attempt.
-async fn start(namespace: &Namespace, plan: &WorkflowPlan) -> WorkflowUid {
+pub(crate) async fn start(namespace: &Namespace, plan: &WorkflowPlan) -> WorkflowUid {
     let dispatcher = namespace.engine_as("dispatcher").await;
     let inert = dispatcher.ensure(plan).await.unwrap();
     assert!(dispatcher.start(plan, &inert.uid, 1).await.unwrap());
@@ -85,7 +85,7 @@ async fn start(namespace: &Namespace, plan: &WorkflowPlan) -> WorkflowUid {
 }
 
 /// Waits until the observer sees what `is` looks for.
-async fn observed(
+pub(crate) async fn observed(
     namespace: &Namespace,
     job: &JobName,
     what: &str,
@@ -99,24 +99,24 @@ async fn observed(
     namespace.until(what, look).await
 }
 
-async fn finished(namespace: &Namespace, job: &JobName) -> Observation {
+pub(crate) async fn finished(namespace: &Namespace, job: &JobName) -> Observation {
     let is_finished = |seen: &Observation| seen.status.is_some_and(|s| s.phase == Phase::Finished);
     observed(namespace, job, "the end of the job", is_finished).await
 }
 
-async fn running(namespace: &Namespace, job: &JobName) -> Observation {
+pub(crate) async fn running(namespace: &Namespace, job: &JobName) -> Observation {
     let is_running = |seen: &Observation| seen.status.is_some_and(|s| s.phase == Phase::Running);
     observed(namespace, job, "the algorithm's start", is_running).await
 }
 
 /// How it ended.
-fn end(seen: &Observation) -> (Option<Outcome>, Option<Reason>) {
+pub(crate) fn end(seen: &Observation) -> (Option<Outcome>, Option<Reason>) {
     let status = seen.status.expect("a status");
     (status.outcome, status.reason)
 }
 
 /// The record of the job log, as text.
-async fn log(namespace: &Namespace, job: &JobName) -> String {
+pub(crate) async fn log(namespace: &Namespace, job: &JobName) -> String {
     let collector = namespace.engine_as("collector").await;
     let record = collector.record(job, 1, Stage::Algorithm).await.unwrap();
     let pieces: Vec<_> = record.expect("a record").collect().await;

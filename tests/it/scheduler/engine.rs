@@ -9,8 +9,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use sha2::{Digest, Sha256};
 use tidewatch::engine::{
-    Completeness, Engine, EngineError, LogStream, LogSummary, Observation, Published, Stage,
-    StageObservation, WorkflowPlan, WorkflowUid,
+    Completeness, Engine, EngineError, Isolation, LogStream, LogSummary, Observation, Published,
+    Stage, StageObservation, WorkflowPlan, WorkflowUid,
 };
 use tidewatch::fault::Fault;
 use tidewatch::ids::JobName;
@@ -159,6 +159,8 @@ impl ScriptedEngine {
             for earlier in &mut workflow.stages {
                 earlier.finished_at = chrono::DateTime::from_timestamp(2, 0);
                 earlier.exit_code = Some(0);
+                let is_algorithm = earlier.stage == Stage::Algorithm;
+                earlier.isolation = is_algorithm.then_some(Isolation::Proven);
             }
             workflow.stages.push(StageObservation {
                 stage,
@@ -166,6 +168,7 @@ impl ScriptedEngine {
                 started_at: chrono::DateTime::from_timestamp(1, 0),
                 finished_at: None,
                 exit_code: None,
+                isolation: None,
             });
             workflow.status = Some(Status::of_phase(phase, workflow.attempt));
         });

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
 use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Pod, Secret};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
@@ -49,7 +53,9 @@ impl Namespace {
         let name = format!("tidewatch-test-{}", &uuid::Uuid::new_v4().to_string()[..8]);
         install(&client).await;
         let namespace: NamespaceObject = serde_json::from_value(json!({
-            "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+            "metadata": {"name": name, "labels": {
+                "pod-security.kubernetes.io/enforce": "restricted", "compute.tidewatch.dev/jobs": "true"
+            }}
         }))
         .unwrap();
         let namespaces: Api<NamespaceObject> = Api::all(client.clone());
@@ -157,6 +163,36 @@ impl Namespace {
         };
         let found = tokio::time::timeout(PATIENCE, found).await;
         found.unwrap_or_else(|_| panic!("{what} did not come in {PATIENCE:?}"))
+    }
+
+    /// Sets a label of the namespace, or takes it away.
+    pub(crate) async fn label(&self, name: &str, value: Option<&str>) {
+        let namespaces: Api<NamespaceObject> = Api::all(self.client.clone());
+        let patch = Patch::Merge(json!({"metadata": {"labels": {name: value}}}));
+        let ours = PatchParams::default();
+        namespaces.patch(&self.name, &ours, &patch).await.unwrap();
+    }
+
+    /// The network policies of `deploy/`. Whether anything enforces them is another matter: see [`Self::enforce_policies`].
+    pub(crate) async fn apply_network_policies(&self) {
+        let text = include_str!("../../../deploy/network-policies.yaml");
+        for mut policy in serde_saphyr::from_multiple::<serde_json::Value>(text).unwrap() {
+            policy["metadata"]["namespace"] = json!(self.name);
+            self.make::<NetworkPolicy>(policy).await;
+        }
+    }
+
+    /// Has the cluster enforce the namespace's network policies, or stop to.
+    pub(crate) fn enforce_policies(&self, enforced: bool) {
+        let command = required("TIDEWATCH_TEST_POLICIES");
+        let mut words = command.split(' ');
+        let done = std::process::Command::new(words.next().unwrap())
+            .args(words)
+            .args([if enforced { "on" } else { "off" }, &self.name])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .unwrap();
+        assert!(done.success(), "{command}: {done}");
     }
 
     /// The roles of `deploy/`, for the same accounts, but in this namespace.
@@ -278,10 +314,19 @@ async fn dump(client: &Client, namespace: &str) {
     }
 }
 
-/// Installs the custom resource. Many tests do at once, and it is the same for all.
+/// Installs the custom resource and the policy for admission. Many tests do at once, and it is the same for all.
 async fn install(client: &Client) {
     let definition = serde_json::to_value(definition()).unwrap();
     apply::<CustomResourceDefinition>(client, definition).await;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/admission-policy.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    for document in serde_saphyr::from_multiple::<serde_json::Value>(&text).unwrap() {
+        if document["kind"] == "ValidatingAdmissionPolicy" {
+            apply::<ValidatingAdmissionPolicy>(client, document).await;
+        } else {
+            apply::<ValidatingAdmissionPolicyBinding>(client, document).await;
+        }
+    }
     let workflows: Api<ComputeWorkflow> = Api::all(client.clone());
     for _ in 0..100 {
         if workflows

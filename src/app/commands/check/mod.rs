@@ -18,8 +18,11 @@ use crate::app::config::{
 };
 use crate::app::{agent, catalog, service};
 use crate::chain::Provider;
+use crate::cluster::NetworkPolicy;
+use crate::engine::Isolation;
 use crate::follower;
 use crate::keeper::{Deployment, Facts};
+use crate::ledger::isolation::{self, LastIsolation};
 use crate::ledger::{Ledger, Reader, deployments, roles};
 
 /// Gas of the dearest thing that the agent does: a release takes about 150,000 (measured on the contracts), with some to spare.
@@ -59,7 +62,40 @@ pub(in crate::app) async fn run(
     if let (Some(agent), Some(chain)) = (&config.agent, &config.chain) {
         report.add("agent's balance", check_balance(agent, chain).await)?;
     }
+    if let (Some(keeper), Some(ledger), Some(engine)) = (&keeper, &ledger, &config.engine) {
+        let seen = check_isolation(keeper, ledger, engine.network_policy).await;
+        report.add("isolation", seen)?;
+    }
     report.finish()
+}
+
+/// What the newest algorithm's pod saw of the cluster's denial of the network.
+async fn check_isolation(
+    keeper: &Deployment,
+    ledger: &Ledger,
+    policy: NetworkPolicy,
+) -> anyhow::Result<String> {
+    let connection = &mut ledger.acquire().await?;
+    let known =
+        deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
+            .await?;
+    let mut last: Option<LastIsolation> = None;
+    for deployment in known {
+        let found = isolation::find_last(connection, deployment.id).await?;
+        last = last.into_iter().chain(found).max_by_key(|one| one.at);
+    }
+    match (last.map(|last| last.isolation), policy) {
+        (None, _) => Ok("no algorithm has run yet that could tell whether the cluster denies it the network".to_owned()),
+        (Some(Isolation::Proven | Isolation::Open), _) => {
+            Ok("the newest algorithm's pod saw the cluster deny it the network".to_owned())
+        }
+        (Some(Isolation::Unproven), NetworkPolicy::Preferred) => Ok(
+            "unproven: the cluster was not seen to deny the newest algorithm's pod the network, only the guard did".to_owned(),
+        ),
+        (Some(Isolation::Unproven), NetworkPolicy::Required) => bail!(
+            "the cluster was not seen to deny the newest algorithm's pod the network, and TIDEWATCH_NETWORK_POLICY requires it: apply deploy/network-policies.yaml, and use a network plugin that enforces it"
+        ),
+    }
 }
 
 /// What was found, printed line by line.
