@@ -7,3 +7,4 @@ mod proof;
 mod rights;
 mod sidecar;
 mod surroundings;
+mod variants;
