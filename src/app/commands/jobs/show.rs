@@ -8,6 +8,7 @@ use crate::app::cli::{JobListOptions, JobLogOptions, JobShowOptions};
 use crate::app::commands::opening::{open, say};
 use crate::app::config::Environment;
 use crate::engine::Stage;
+use crate::jobs::Outcome;
 use crate::ledger::Connection;
 use crate::ledger::reader::{self, JobFilter, JobRow};
 
@@ -93,7 +94,7 @@ pub(super) async fn logs(options: &JobLogOptions, environment: &Environment) -> 
 
 /// Where a job stands, in words.
 fn standing(job: &JobRow) -> String {
-    let outcome = job.outcome.map(|outcome| outcome.as_str());
+    let outcome = job.outcome.map(Outcome::as_str);
     let words = [outcome, job.reason.as_deref()];
     let words = words.into_iter().flatten();
     let words = std::iter::once(job.phase.as_str()).chain(words);
