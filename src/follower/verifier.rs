@@ -241,8 +241,8 @@ impl Verifier {
         }
     }
 
-    /// Settles what the blocks hold, and answers those whose rows are wrong, and how the weakest of all was proven. A block whose rows are right shows that the reading
-    /// was not: nothing can be concluded from it, so the rest is left.
+    /// Settles what the blocks hold, and answers those whose rows are wrong, and how the weakest of all was proven. A block whose rows
+    /// are right shows that the reading was not: nothing can be concluded from it, so the rest is left.
     pub(super) async fn find_wrong(
         &self,
         numbers: impl IntoIterator<Item = u64>,

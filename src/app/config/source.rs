@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 33] = [
+const KNOWN: [&str; 34] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
