@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, ensure};
 use tokio::sync::watch;
@@ -18,18 +17,17 @@ use crate::workflows::Catalog;
 /// Makes the agent of a deployment that was opened.
 ///
 /// # Errors
-/// A sentence: the key is none, or the deployment is not in the ledger.
+/// A sentence: the deployment is not in the ledger.
 pub(super) async fn make<C: ContractCalls>(
     (config, chain, documents): (&AgentConfig, &ChainConfig, Documents),
     ledger: &Ledger,
     (id, keeper): (DeploymentId, &Deployment),
     calls: C,
-    catalog: watch::Receiver<Arc<Catalog>>,
+    (keys, catalog): (
+        watch::Receiver<PrivateKeySigner>,
+        watch::Receiver<Arc<Catalog>>,
+    ),
 ) -> anyhow::Result<Agent<C, PrivateKeySigner>> {
-    let key: B256 = config.key.expose().parse()?;
-    let signer = PrivateKeySigner::from_bytes(&key)
-        .ok()
-        .context("TIDEWATCH_AGENT_KEY_FILE holds a number that secp256k1 has no key for")?;
     let connection = &mut ledger.acquire().await?;
     let known =
         deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
@@ -49,6 +47,6 @@ pub(super) async fn make<C: ContractCalls>(
         documents,
     };
     let settings = Settings::new(config.kinds.clone(), config.max_fee, config.daily_gas);
-    tracing::info!(account = %signer.address(), acts = ?config.kinds, "the agent acts");
-    Ok(Agent::new(ledger.clone(), works, signer, catalog, settings))
+    tracing::info!(account = %keys.borrow().address(), acts = ?config.kinds, "the agent acts");
+    Ok(Agent::new(ledger.clone(), works, keys, catalog, settings))
 }

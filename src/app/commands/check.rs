@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, bail};
 
 use super::opening::say;
-use super::past_purchases;
+use super::{owners, past_purchases};
 use crate::app::config::{
     ApiConfig, ChainConfig, Environment, Secret, ServiceConfig, ServiceOptions,
 };
@@ -35,9 +35,12 @@ pub(in crate::app) async fn run(
     };
     let ledger = check_databases(&config, &mut report).await?;
     if let Some(chain) = &config.chain {
-        check_chain(chain, keeper.as_ref(), ledger.as_ref(), &mut report).await?;
+        let keeper = keeper.as_ref();
+        check_chain((&config, chain), keeper, ledger.as_ref(), &mut report).await?;
     }
-    if let (Some(keeper), Some(ledger), Some(_)) = (&keeper, &ledger, &config.catalog) {
+    if let (Some(keeper), Some(ledger), Some(_), Some(_)) =
+        (&keeper, &ledger, &config.catalog, &config.chain)
+    {
         let compared = past_purchases::compare(&config, keeper, ledger).await;
         report.add("past purchases", compared)?;
     }
@@ -133,7 +136,7 @@ async fn check_logins(ledger: &Ledger) -> anyhow::Result<String> {
 }
 
 async fn check_chain(
-    chain: &ChainConfig,
+    (config, chain): (&ServiceConfig, &ChainConfig),
     keeper: Option<&Deployment>,
     ledger: Option<&Ledger>,
     report: &mut Report,
@@ -157,6 +160,12 @@ async fn check_chain(
     report.add("quorum", reached)?;
     if let (Some(provider), Some(keeper)) = (answering.first(), keeper) {
         report.add("templates", check_templates(provider, keeper).await)?;
+        let catalog = catalog::open(config.catalog.as_deref());
+        if let Ok(catalog) = catalog {
+            let catalog = catalog.receiver().borrow().clone();
+            let owned = owners::check(&catalog, provider, keeper).await;
+            report.add("owners", owned)?;
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 /// What of this crate each module may name, beside itself. `module::Item` allows that item only.
-const MODULES: [(&str, &[&str]); 22] = [
+const MODULES: [(&str, &[&str]); 23] = [
     ("ids", &[]),
     ("fault", &[]),
     ("clock", &[]),
@@ -17,6 +17,7 @@ const MODULES: [(&str, &[&str]); 22] = [
     ("engine", &["ids", "fault", "jobs", "workflows"]),
     ("chain", &["ids", "fault", "clock", "worker"]),
     ("keeper", &["ids", "fault", "clock", "worker", "chain"]),
+    ("facts", &["ids", "admission", KEEPER]),
     (
         "documents",
         &["ids", "fault", "worker", "admission", "workflows"],
@@ -60,6 +61,7 @@ const MODULES: [(&str, &[&str]); 22] = [
         "scheduler",
         &[
             "documents",
+            "facts",
             "ids",
             "fault",
             "clock",
@@ -78,6 +80,7 @@ const MODULES: [(&str, &[&str]); 22] = [
         "agent",
         &[
             "documents",
+            "facts",
             "ids",
             "fault",
             "clock",
