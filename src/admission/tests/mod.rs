@@ -1,8 +1,10 @@
 //! A world in which one agreement is made, paid and fulfilled. `table.rs` bends it in every way, `cases.rs` adds to it what takes
-//! more than one purchase, `opinions.rs` what the contracts answer to it, `properties.rs` says what holds for all of it.
+//! more than one purchase, `borders.rs` what is one step from another verdict, `opinions.rs` what the contracts answer to it,
+//! `properties.rs` says what holds for all of it.
 
 use alloy::primitives::{Address, B256, U256};
 
+mod borders;
 mod cases;
 mod opinions;
 mod properties;
