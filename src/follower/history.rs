@@ -13,13 +13,13 @@ use crate::ids::BlockRef;
 
 /// Bytes of answers that are under way or wait for their turn at most. A row takes about 700 bytes on the wire and half of that
 /// in memory, so this much, a commit and its copy stay well below the 80 MB that the program may take.
-const UNDER_WAY: u64 = 12 << 20;
-/// Bytes that one range is meant to bring: enough to hide 30 ms of latency behind four of them at 100,000 rows a second.
-const PER_RANGE: u64 = 3 << 20;
+const UNDER_WAY: u64 = 8 << 20;
+/// Bytes that one range is meant to bring: with as many as are under way, enough to hide 30 ms of latency at 100,000 rows a second.
+const PER_RANGE: u64 = 3 << 19;
 /// Ranges under way at most: what browsers, and so the services in front of nodes, take for a polite number of connections.
 const RANGES: usize = 6;
-/// Rows of a commit after which no further range is added to it: there COPY is at its fastest.
-const ROWS: usize = 20_000;
+/// Rows of a commit after which no further range is added to it: more of them make COPY no faster, and take memory.
+const ROWS: usize = 10_000;
 
 /// Ranges of one stretch of history, in order and without gaps.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use alloy::primitives::{Address, B256, U256};
 use sqlx::PgConnection;
 
 use super::column::{bigint, hash};
+use super::copy::{self, Copy};
 use super::{Attempt, Error, Transaction};
 use crate::ids::{AgreementId, BlockRef, DeploymentId, Did, JobId, JobName};
 
@@ -65,54 +66,94 @@ pub async fn record(
     .fetch_one(&mut **transaction)
     .await
     .attempt("wait for the turn to record jobs")?;
-    let bytes = |part: fn(&NewJob) -> &[u8]| -> Vec<&[u8]> { new.iter().map(part).collect() };
-    let keys = bytes(|job| job.key.as_slice());
-    let names: Vec<&str> = new.iter().map(|job| job.name.as_str()).collect();
-    // A statement sees what was there before it: what it inserts itself is told by RETURNING alone. Counting, and OFFSET 0, keep
-    // the planner from reading the whole table once instead of looking up each name and key.
+    let mut recorded = list_recorded(transaction, deployment, new).await?;
+    let known: HashSet<B256> = recorded.iter().map(|row| row.key).collect();
+    let missing: Vec<&NewJob> = new.iter().filter(|job| !known.contains(&job.key)).collect();
+    recorded.extend(add(transaction, deployment, &missing).await?);
+    recorded.sort_by_key(|row| row.job);
+    mark_collisions(&mut recorded, new);
+    Ok(recorded)
+}
+
+/// Those of the jobs that are there. OFFSET 0, and counting, keep the planner from reading the whole table once instead of looking
+/// up each key and name.
+async fn list_recorded(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    new: &[NewJob],
+) -> Result<Vec<Recorded>, Error> {
+    let contracts: Vec<&[u8]> = new.iter().map(|job| job.contract.as_slice()).collect();
+    let keys: Vec<&[u8]> = new.iter().map(|job| job.key.as_slice()).collect();
     let rows = sqlx::query!(
-        r#"WITH given AS (
-               SELECT * FROM unnest($3::bytea[], $4::bytea[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[])
-                    AS given (contract, key, name, agreement, did, consumer)
-           ), made AS (
-               INSERT INTO ledger.jobs (deployment_id, trigger, contract, key, name, agreement_id, did, consumer)
-               SELECT $1, $2, contract, key, name, agreement, did, consumer FROM given
-               ON CONFLICT (deployment_id, contract, key) DO NOTHING RETURNING id, contract, key, name
-           )
-           SELECT m.id AS "id!", m.key AS "key!: Vec<u8>", true AS "is_new!",
-                  (SELECT count(*) FROM ledger.jobs o WHERE o.name = m.name) > 0 AS "collides!"
-           FROM made m
-           UNION ALL
-           SELECT j.id, j.key, false, (SELECT count(*) FROM ledger.jobs o WHERE o.name = j.name AND o.id < j.id) > 0
-           FROM given g
+        r#"SELECT j.id, j.key AS "key: Vec<u8>",
+                  (SELECT count(*) FROM ledger.jobs o WHERE o.name = j.name AND o.id < j.id) > 0 AS "collides!"
+           FROM unnest($2::bytea[], $3::bytea[]) AS given (contract, key)
            CROSS JOIN LATERAL (SELECT * FROM ledger.jobs f
-                               WHERE f.deployment_id = $1 AND f.contract = g.contract AND f.key = g.key OFFSET 0) j"#,
+                               WHERE f.deployment_id = $1 AND f.contract = given.contract AND f.key = given.key OFFSET 0) j"#,
         deployment.0,
-        KEEPER_TRIGGER,
-        &bytes(|job| job.contract.as_slice()) as &[&[u8]],
-        &keys as &[&[u8]],
-        &names as &[&str],
-        &bytes(|job| job.agreement.0.as_slice()) as &[&[u8]],
-        &bytes(|job| job.did.0.as_slice()) as &[&[u8]],
-        &bytes(|job| job.consumer.as_slice()) as &[&[u8]]
+        &contracts as &[&[u8]],
+        &keys as &[&[u8]]
     )
-    .fetch_all(&mut **transaction)
+    .fetch_all(connection)
     .await
-    .attempt("record jobs")?;
-    let mut recorded = rows
-        .into_iter()
+    .attempt("find recorded jobs")?;
+    rows.into_iter()
         .map(|row| {
             Ok(Recorded {
                 job: JobId(row.id),
                 key: hash("jobs", &row.key)?,
-                is_new: row.is_new,
+                is_new: false,
                 collides: row.collides,
             })
         })
-        .collect::<Result<Vec<_>, Error>>()?;
-    recorded.sort_by_key(|row| row.job);
-    mark_collisions(&mut recorded, new);
-    Ok(recorded)
+        .collect()
+}
+
+/// Adds jobs that are not there, in order. Nobody else adds jobs of this deployment until the transaction ends: whoever does has
+/// moved the judged cursor and so holds its row.
+async fn add(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    missing: &[&NewJob],
+) -> Result<Vec<Recorded>, Error> {
+    const STATEMENT: &str = "COPY ledger.jobs (id, deployment_id, trigger, contract, key, name, agreement_id, did, consumer) \
+         FROM STDIN (FORMAT binary)";
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<&str> = missing.iter().map(|job| job.name.as_str()).collect();
+    // Identities are drawn first: what is copied answers nothing.
+    let drawn = sqlx::query!(
+        r#"SELECT nextval(pg_get_serial_sequence('ledger.jobs', 'id')) AS "id!",
+                  (SELECT count(*) FROM ledger.jobs o WHERE o.name = given.name) > 0 AS "collides!"
+           FROM unnest($1::text[]) WITH ORDINALITY AS given (name, place) ORDER BY place"#,
+        &names as &[&str]
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .attempt("draw the identities of new jobs")?;
+    let mut rows = Copy::new();
+    let mut added = Vec::with_capacity(missing.len());
+    for (job, drawn) in missing.iter().zip(drawn) {
+        rows.row(9)?;
+        rows.bigint(drawn.id);
+        rows.bigint(deployment.0);
+        rows.text(KEEPER_TRIGGER)?;
+        rows.bytes(job.contract.as_slice())?;
+        rows.bytes(job.key.as_slice())?;
+        rows.text(job.name.as_str())?;
+        rows.bytes(job.agreement.0.as_slice())?;
+        rows.bytes(job.did.0.as_slice())?;
+        rows.bytes(job.consumer.as_slice())?;
+        added.push(Recorded {
+            job: JobId(drawn.id),
+            key: job.key,
+            is_new: true,
+            collides: drawn.collides,
+        });
+    }
+    copy::insert(connection, STATEMENT, rows, "record jobs").await?;
+    Ok(added)
 }
 
 /// Marks every new job but the oldest of those among them that have the same name.

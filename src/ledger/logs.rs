@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use alloy::primitives::{Address, B256, Bytes};
 
 use super::column::bigint;
-use super::copy::Copy;
+use super::copy::{self, Copy};
 use super::{Attempt, Error, Transaction};
 use crate::ids::{BlockRef, DeploymentId};
 
@@ -49,29 +49,20 @@ pub async fn record(
     if logs.is_empty() {
         return Ok(());
     }
-    let mut copy = Copy::new();
+    let mut rows = Copy::new();
     for log in logs {
-        copy.row(9)?;
-        copy.bigint(deployment.0);
-        copy.bigint(bigint(TABLE, log.block.number)?);
-        copy.bytes(log.block.hash.as_slice())?;
-        copy.bigint(bigint(TABLE, log.log_index)?);
-        copy.bytes(log.transaction_hash.as_slice())?;
-        copy.bigint(bigint(TABLE, log.transaction_index)?);
-        copy.bytes(log.address.as_slice())?;
-        copy.byte_arrays(&log.topics)?;
-        copy.bytes(&log.data)?;
+        rows.row(9)?;
+        rows.bigint(deployment.0);
+        rows.bigint(bigint(TABLE, log.block.number)?);
+        rows.bytes(log.block.hash.as_slice())?;
+        rows.bigint(bigint(TABLE, log.log_index)?);
+        rows.bytes(log.transaction_hash.as_slice())?;
+        rows.bigint(bigint(TABLE, log.transaction_index)?);
+        rows.bytes(log.address.as_slice())?;
+        rows.byte_arrays(&log.topics)?;
+        rows.bytes(&log.data)?;
     }
-    let mut stream = transaction
-        .copy_in_raw(STATEMENT)
-        .await
-        .attempt("begin to copy logs")?;
-    stream
-        .send(copy.finish())
-        .await
-        .attempt("copy logs into the ledger")?;
-    stream.finish().await.attempt("copy logs into the ledger")?;
-    Ok(())
+    copy::insert(transaction, STATEMENT, rows, "copy logs into the ledger").await
 }
 
 /// Records logs of which some may be there: those are left as they are, but each must be of the same block.
@@ -133,12 +124,7 @@ pub async fn record_over(
 
 /// Whether an error of [`record`] means that a row is there already (SQLSTATE 23505, unique_violation).
 pub fn is_duplicate(error: &Error) -> bool {
-    let Error::Database { source, .. } = error else {
-        return false;
-    };
-    source
-        .as_database_error()
-        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    copy::is_duplicate(error)
 }
 
 /// How many ranges were met again, see [`record_over`], since the process began.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::copy::{self, Copy, MANY};
 use super::{Attempt, Error};
 use crate::ids::{AgreementId, DeploymentId};
 use crate::keeper::{DECODER, Described, Subject};
@@ -35,6 +36,9 @@ pub async fn record(
     deployment: DeploymentId,
     subjects: &[(i64, Subject)],
 ) -> Result<(), Error> {
+    if subjects.len() >= MANY && copy_subjects(connection, deployment, subjects).await? {
+        return Ok(());
+    }
     for kind in [AGREEMENT, CONDITION, DID] {
         let (logs, keys): (Vec<i64>, Vec<&[u8]>) = subjects
             .iter()
@@ -61,6 +65,25 @@ pub async fn record(
     Ok(())
 }
 
+/// The fast way, when none of the rows is there; otherwise nothing, and false.
+async fn copy_subjects(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    subjects: &[(i64, Subject)],
+) -> Result<bool, Error> {
+    const STATEMENT: &str = "COPY ledger.log_subjects (deployment_id, kind, subject, log_id) FROM STDIN (FORMAT binary)";
+    let mut rows = Copy::new();
+    for (log, subject) in subjects {
+        let (kind, key) = parts(subject);
+        rows.row(4)?;
+        rows.bigint(deployment.0);
+        rows.text(kind)?;
+        rows.bytes(key.as_slice())?;
+        rows.bigint(*log);
+    }
+    copy::insert_unless_there(connection, STATEMENT, rows, "record what logs are about").await
+}
+
 /// Records what logs say, for people. A newer decoder's words replace an older one's.
 ///
 /// # Errors
@@ -69,6 +92,9 @@ pub async fn describe(
     connection: &mut PgConnection,
     described: &[(i64, Described)],
 ) -> Result<(), Error> {
+    if described.len() >= MANY && copy_descriptions(connection, described).await? {
+        return Ok(());
+    }
     let logs: Vec<i64> = described.iter().map(|(log, _)| *log).collect();
     let contracts: Vec<&str> = described.iter().map(|(_, said)| said.contract).collect();
     let names: Vec<&str> = described
@@ -96,6 +122,24 @@ pub async fn describe(
     .await
     .attempt("record what logs say")?;
     Ok(())
+}
+
+/// The fast way, when none of the rows is there; otherwise nothing, and false.
+async fn copy_descriptions(
+    connection: &mut PgConnection,
+    described: &[(i64, Described)],
+) -> Result<bool, Error> {
+    const STATEMENT: &str = "COPY ledger.decoded_logs (log_id, decoder, contract, name, arguments) FROM STDIN (FORMAT binary)";
+    let mut rows = Copy::new();
+    for (log, said) in described {
+        rows.row(5)?;
+        rows.bigint(*log);
+        rows.integer(DECODER);
+        rows.text(said.contract)?;
+        rows.text(&said.name)?;
+        rows.jsonb(&said.arguments)?;
+    }
+    copy::insert_unless_there(connection, STATEMENT, rows, "record what logs say").await
 }
 
 /// Logs about the conditions that any of these logs is about.

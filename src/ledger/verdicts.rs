@@ -1,12 +1,13 @@
 //! Verdicts and the logs they rest on: `verdicts`, `job_evidence`. Append-only. Written by: judge, resolver.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::B256;
 use serde_json::Value;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 
+use super::column::bigint;
+use super::copy::{self, Copy};
 use super::{Attempt, Error};
 use crate::ids::{BlockRef, JobId};
 use crate::jobs::Reason;
@@ -153,36 +154,61 @@ pub async fn append_first(
     verdicts: &[NewVerdict],
     basis: &Basis,
 ) -> Result<(), Error> {
+    const STATEMENT: &str = "COPY ledger.verdicts (job_id, number, admitted, verdict, reason, rules, policy_sha256, judged_number, \
+         judged_hash) FROM STDIN (FORMAT binary)";
     if verdicts.is_empty() {
         return Ok(());
     }
-    let judged = i64::try_from(basis.judged.number).map_err(Error::unreadable("verdicts"))?;
-    let jobs: Vec<i64> = verdicts.iter().map(|verdict| verdict.job.0).collect();
-    let words: Vec<&str> = verdicts.iter().map(|verdict| verdict.verdict).collect();
-    let reasons: Vec<Option<&str>> = verdicts
-        .iter()
-        .map(|verdict| verdict.reason.map(Reason::as_str))
-        .collect();
-    let rules: Vec<Json<&Value>> = verdicts
-        .iter()
-        .map(|verdict| Json(&verdict.rules))
-        .collect();
-    sqlx::query!(
-        "INSERT INTO ledger.verdicts (job_id, number, admitted, verdict, reason, rules, policy_sha256, judged_number, judged_hash)
-         SELECT job_id, 1, verdict = 'admitted', verdict, reason, rules, $5, $6, $7
-         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::jsonb[]) AS given (job_id, verdict, reason, rules)",
-        &jobs,
-        &words as &[&str],
-        &reasons as &[Option<&str>],
-        &rules as &[Json<&Value>],
-        basis.policy.as_ref().map(|policy| &policy[..]),
-        judged,
-        basis.judged.hash.as_slice()
+    let judged = bigint("verdicts", basis.judged.number)?;
+    let mut rows = Copy::new();
+    for verdict in verdicts {
+        rows.row(9)?;
+        rows.bigint(verdict.job.0);
+        rows.integer(1);
+        rows.boolean(verdict.verdict == "admitted");
+        rows.text(verdict.verdict)?;
+        rows.optional(verdict.reason, |rows, reason| rows.text(reason.as_str()))?;
+        rows.jsonb(&verdict.rules)?;
+        rows.optional(basis.policy, |rows, policy| rows.bytes(policy.as_slice()))?;
+        rows.bigint(judged);
+        rows.bytes(basis.judged.hash.as_slice())?;
+    }
+    copy::insert(
+        connection,
+        STATEMENT,
+        rows,
+        "append the first verdicts on jobs",
     )
-    .execute(connection)
     .await
-    .attempt("append the first verdicts on jobs")?;
-    Ok(())
+}
+
+/// Records which logs the first verdicts of new jobs rest on, each in a role.
+///
+/// # Errors
+/// Database errors.
+pub async fn record_first_evidence(
+    connection: &mut PgConnection,
+    evidence: &BTreeSet<(JobId, &'static str, i64)>,
+) -> Result<(), Error> {
+    const STATEMENT: &str =
+        "COPY ledger.job_evidence (job_id, role, log_id) FROM STDIN (FORMAT binary)";
+    if evidence.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Copy::new();
+    for (job, role, log) in evidence {
+        rows.row(3)?;
+        rows.bigint(job.0);
+        rows.text(role)?;
+        rows.bigint(*log);
+    }
+    copy::insert(
+        connection,
+        STATEMENT,
+        rows,
+        "record the evidence of first verdicts",
+    )
+    .await
 }
 
 /// Records which logs the verdicts of jobs rest on, each in a role. Known already: nothing.

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alloy::primitives::B256;
 
@@ -143,20 +143,24 @@ impl<C: ContractCalls> Judge<C> {
             .filter(|row| row.is_new)
             .map(|row| row.key)
             .collect();
-        let (mut first, mut further, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut first, mut further) = (Vec::new(), Vec::new());
+        let (mut new_evidence, mut evidence) = (BTreeSet::new(), Vec::new());
         for finding in findings {
             let Some(row) = recorded.get(&finding.new.key) else {
                 continue;
             };
             let found = finding.verdict.evidence.iter();
-            evidence.extend(found.map(|(role, log)| (row.job, role.as_str(), *log)));
+            let found = found.map(|(role, log)| (row.job, role.as_str(), *log));
             if unopened.remove(&row.key) {
+                new_evidence.extend(found);
                 first.push((row, finding));
             } else {
+                evidence.extend(found);
                 further.push((row, finding));
             }
         }
         self.open(transaction, &first, basis).await?;
+        verdicts::record_first_evidence(transaction, &new_evidence).await?;
         for (row, finding) in further {
             self.rule_again(transaction, row, finding, before, basis)
                 .await?;
