@@ -21,6 +21,7 @@
 //! | [`results`] | adapter | object stores: what lies where, reading and writing it | jobs, cluster, Postgres |
 //! | [`chain`] | adapter | blocks, headers, raw logs, providers | agreements |
 //! | [`keeper`] | adapter | ABIs, decoding, ids, facts, deploying the contracts | Postgres, Kubernetes |
+//! | [`facts`] | adapter | asking a node for what events do not carry | who asks, and why |
 //! | [`documents`] | adapter | fetching what strangers name: documents, files, image facts | what they mean |
 //! | [`ledger`] | adapter | SQL, one file per table | chain, cluster |
 //! | [`engine`] | port | what may be asked of any engine | how it is done |
@@ -45,6 +46,7 @@ pub mod clock;
 pub mod cluster;
 pub mod documents;
 pub mod engine;
+pub mod facts;
 pub mod fault;
 pub mod follower;
 pub mod ids;

@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgreementId, BlockRef, ConditionId, Did};
-use crate::keeper::{Deployment, KeeperEvent};
+use crate::keeper::{self, Deployment, KeeperEvent};
 
 /// Everything a verdict rests on. Two equal questions have equal answers.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +98,27 @@ pub struct ConditionFact {
     pub time_lock: U256,
     /// Blocks after its creation after which it no longer may; 0 never ends.
     pub time_out: U256,
+}
+
+impl From<keeper::AgreementFact> for AgreementFact {
+    fn from(its: keeper::AgreementFact) -> Self {
+        Self {
+            did: its.did,
+            template: its.template_id,
+            made: u64::try_from(its.block_number_updated).ok(),
+            conditions: its.conditions,
+        }
+    }
+}
+
+impl From<keeper::ConditionFact> for ConditionFact {
+    fn from(its: keeper::ConditionFact) -> Self {
+        Self {
+            type_ref: its.type_ref,
+            time_lock: its.time_lock,
+            time_out: its.time_out,
+        }
+    }
 }
 
 /// Whether the asset is this publisher's, and on what terms.

@@ -17,12 +17,16 @@ use crate::keeper::{self, ConditionFact, ContractCalls, Order, Purchase};
 use crate::ledger::agent::acts::{Act, Judgement};
 use crate::ledger::subjects;
 use crate::preflight::{NotASale, Sale, Supposition, refund, without_supposed};
-use crate::workflows::Catalog;
+use crate::workflows::{Catalog, Found};
 
 /// States of a condition (`ConditionStoreLibrary.ConditionState`).
 pub(super) const FULFILLED: u8 = 2;
 /// Aborted.
 pub(super) const ABORTED: u8 = 3;
+
+/// When a document that cannot be had is looked for again. Looking can take as long as a server lets us wait, and few acts are
+/// looked at side by side: those of a purchaser whose server never answers must not be all of them.
+const AWAY: Duration = Duration::from_secs(60);
 
 /// A sale with what was asked about it just now.
 struct Hearing<'a> {
@@ -164,14 +168,20 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
                 ));
             }
         }
+        let mut found = Found::default();
+        let by = (view, hearing.catalog);
         let resolved = match self
-            .search(sale, supposition.position(), (view, hearing.catalog))
+            .search(sale, supposition.position(), by, &mut found)
             .await?
         {
             Search::Decided(resolved) => resolved,
             Search::Waits { want, error } => {
                 let detail = format!("The {} cannot be had now: {error}.", want.words());
-                return Ok(Ruling::wait(code::UNDECIDED, detail));
+                return Ok(Ruling::Wait {
+                    reason: code::UNDECIDED,
+                    detail,
+                    again: AWAY,
+                });
             }
         };
         let (answer, detail) = match &resolved {
@@ -193,7 +203,7 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         if let Err(refusal) = resolved {
             return Ok(self.decline(hearing, refusal.reason.as_str(), &refusal.sentence, rules));
         }
-        self.approve(hearing, rules).await
+        self.approve(hearing, rules, &found).await
     }
 
     /// Everything holds: what is left is whether we may, and whether there is still time.
@@ -201,6 +211,7 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         &self,
         hearing: &Hearing<'_>,
         rules: Vec<RuleAnswer>,
+        found: &Found,
     ) -> Result<Ruling, Error> {
         let sale = hearing.sale;
         let late = |last: u64| hearing.head.saturating_add(self.settings.margin) > last;
@@ -220,7 +231,13 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             tracing::warn!(agreement = %sale.agreement,
                 "the compute condition of an agreement never times out: had it been declined, nobody could ever be refunded");
         }
-        let judgement = self.judgement(hearing, rules);
+        let found = found.findings();
+        let judgement = Judgement {
+            found: found
+                .map(|(want, its)| (want.clone(), its.clone()))
+                .collect(),
+            ..self.judgement(hearing, rules)
+        };
         Ok(Ruling::Act {
             call: self.purchase(sale, Address::ZERO, U256::ZERO).fulfil(),
             judgement: Some(judgement),
@@ -276,6 +293,7 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             judged: hearing.view.judged,
             epoch: hearing.view.epoch,
             until_block: hearing.last_block(),
+            found: Vec::new(),
         }
     }
 

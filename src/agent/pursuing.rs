@@ -16,7 +16,7 @@ use crate::ledger::agent::acts::{self, Act, Change, DoneBy, State};
 use crate::ledger::agent::discovery;
 use crate::ledger::agent::nonces::{self, Fate};
 use crate::ledger::agent::transactions::{self, Purpose, Signed};
-use crate::ledger::{self};
+use crate::ledger::{self, parked};
 use crate::preflight::Sale;
 
 /// Multiples of the patience after which even an offer that looks right is raised: estimates of tips can be wrong.
@@ -42,10 +42,8 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         };
         let signed = transactions::list(&mut connection, &account, nonce).await?;
         drop(connection);
-        for (one, _) in &signed {
-            if let Some(receipt) = self.node.receipt(one.hash).await? {
-                return self.mined(act, view, one, &receipt).await;
-            }
+        if let Some((one, receipt)) = self.find_mined(&signed).await? {
+            return self.mined(act, view, one, &receipt).await;
         }
         let reading = self.node.reading(account.address).await?;
         if let Some(irreversible) = view.irreversible
@@ -73,7 +71,14 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         };
         self.fill_gap(act, nonce, &reading, *age).await?;
         let is_next = reading.latest_count >= nonce;
-        match self.wish(act, view).await? {
+        let wish = self.wish(act, view).await?;
+        // What makes the act pointless can be its own transaction, mined since it was looked for.
+        if matches!(wish, Wish::Cancel)
+            && let Some((one, receipt)) = self.find_mined(&signed).await?
+        {
+            return self.mined(act, view, one, &receipt).await;
+        }
+        match wish {
             Wish::Keep(call) if newest.purpose == Purpose::Act => {
                 self.keep_up(act, nonce, (newest, *age), Some(&call), is_next)
                     .await?;
@@ -103,6 +108,19 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
                     .await
             }
         }
+    }
+
+    /// Which of the transactions of a nonce is in the chain, if any is.
+    async fn find_mined<'a>(
+        &self,
+        signed: &'a [(Signed, Duration)],
+    ) -> Result<Option<(&'a Signed, Receipt)>, Error> {
+        for (one, _) in signed {
+            if let Some(receipt) = self.node.receipt(one.hash).await? {
+                return Ok(Some((one, receipt)));
+            }
+        }
+        Ok(None)
     }
 
     /// Sends the newest bytes again, or dearer ones once that can help: only the account's next transaction can be mined at all.
@@ -217,8 +235,29 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
                 "The transaction was mined without effect, though a node had said that it would have one.",
             ),
         };
-        self.leave(act, State::Failed, Some(why), Duration::ZERO)
-            .await
+        self.give_up(act, why).await
+    }
+
+    /// The act failed. One that reverted for a reason that may be mended is parked with that: an operator can have it tried again.
+    async fn give_up(
+        &self,
+        act: &Act,
+        (reason, detail): (&'static str, &'static str),
+    ) -> Result<(), Error> {
+        tracing::error!(agreement = %act.agreement, reason, "an act of the agent failed: {detail}");
+        let change = Change {
+            state: State::Failed,
+            reason: Some(reason),
+            detail: Some(detail),
+            done_by: None,
+            again: Duration::ZERO,
+        };
+        let mut transaction = self.ledger.begin().await?;
+        acts::move_to(&mut transaction, act, &change).await?;
+        if reason == code::REVERTED {
+            parked::park_act(&mut transaction, self.deployment_id, act, detail).await?;
+        }
+        Ok(ledger::commit(transaction).await?)
     }
 
     /// Somebody else with the same key used the act's nonce, irreversibly: none of its transactions can be mined any more, so that

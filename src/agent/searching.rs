@@ -13,12 +13,13 @@ use crate::preflight::Sale;
 use crate::workflows::{Catalog, Found, Resolution};
 
 impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
-    /// Looks for the workflow as the resolver will, documents and image included.
+    /// Looks for the workflow as the resolver will, documents and image included, and notes in `found` what was had.
     pub(super) async fn search(
         &self,
         sale: &Sale,
         decided_at: Position,
         (view, catalog): (&View, &Catalog),
+        found: &mut Found,
     ) -> Result<Search, Error> {
         let up_to = view.judged.number;
         let followed = (self.deployment_id, &self.deployment);
@@ -44,6 +45,6 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             }
             .boxed()
         };
-        search(&self.documents, &question, &mut Found::default(), of_did).await
+        search(&self.documents, &question, found, of_did).await
     }
 }

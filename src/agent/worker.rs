@@ -69,6 +69,7 @@ pub struct Agent<C, S> {
     pub(super) node: Node,
     pub(super) documents: Documents,
     pub(super) signer: S,
+    keys: watch::Receiver<S>,
     pub(super) account: Account,
     pub(super) catalog: watch::Receiver<Arc<Catalog>>,
     pub(super) settings: Settings,
@@ -93,15 +94,16 @@ pub struct Works<C> {
     pub documents: Documents,
 }
 
-impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
-    /// An agent with that key, which takes the newest catalog for every judgement.
+impl<C: ContractCalls, S: Signer + Clone + Send + Sync> Agent<C, S> {
+    /// An agent that signs with the newest of `keys`, and takes the newest catalog for every judgement.
     pub fn new(
         ledger: Ledger,
         works: Works<C>,
-        signer: S,
+        mut keys: watch::Receiver<S>,
         catalog: watch::Receiver<Arc<Catalog>>,
         settings: Settings,
     ) -> Self {
+        let signer = keys.borrow_and_update().clone();
         let account = Account {
             chain_id: works.deployment.chain_id,
             genesis_hash: works.genesis_hash,
@@ -115,6 +117,7 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             node: works.node,
             documents: works.documents,
             signer,
+            keys,
             account,
             catalog,
             settings,
@@ -123,6 +126,23 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         }
     }
 
+    /// Takes another key over, if there is one. What the old one signed keeps its nonce: it can still be mined, and only the old key
+    /// could replace it.
+    fn take_key(&mut self) {
+        if !self.keys.has_changed().unwrap_or(false) {
+            return;
+        }
+        self.signer = self.keys.borrow_and_update().clone();
+        let address = self.signer.address();
+        if address != self.account.address {
+            tracing::info!(from = %self.account.address, to = %address, "the agent has another key");
+            self.account.address = address;
+            self.read_at = None;
+        }
+    }
+}
+
+impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
     /// The canonical events about subjects, up to a block.
     pub(super) async fn events_about(
         &self,
@@ -191,13 +211,14 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
     }
 }
 
-impl<C: ContractCalls + 'static, S: Signer + Send + Sync + 'static> Worker for Agent<C, S> {
+impl<C: ContractCalls + 'static, S: Signer + Clone + Send + Sync + 'static> Worker for Agent<C, S> {
     type Error = Error;
 
     const NAME: &'static str = "agent";
 
     async fn tick(&mut self) -> Result<Progress, Error> {
         let catalog = Arc::clone(&self.catalog.borrow_and_update());
+        self.take_key();
         self.keep_reading().await?;
         let found = View::find(&mut *self.ledger.acquire().await?, self.deployment_id).await?;
         let Some(view) = found else {

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use super::notation::{address, hash, time};
 use crate::engine::{Isolation, Stage, StageObservation};
 use crate::jobs::{Oep12Status, Outcome, Phase, Reason, Status};
-use crate::ledger::reader::{AttemptRow, JobRow, VerdictRow, WorkflowRow};
+use crate::ledger::reader::{AttemptRow, AwaitedRow, JobRow, VerdictRow, WorkflowRow};
 
 /// A job as lists show it: everything but what needs further rows.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,6 +72,8 @@ pub(super) struct JobDetails {
     verdict: Option<Verdict>,
     /// What runs, once it is frozen.
     workflow: Option<Workflow>,
+    /// What is looked for elsewhere, while the job is `awaiting_document`.
+    awaited: Option<Awaited>,
     /// Each start, with its stages.
     attempts: Vec<AttemptShown>,
     /// The algorithm's, of the last attempt that has one. An algorithm can speak through it: for those who may hear it.
@@ -142,6 +144,23 @@ struct Verdict {
     /// When.
     #[schema(format = DateTime)]
     judged_at: String,
+}
+
+/// Something that is looked for elsewhere.
+#[derive(Debug, Serialize, ToSchema)]
+struct Awaited {
+    /// `workflow`, `asset` or `algorithm` (documents), `code` (the algorithm's file), `image` (its digest).
+    what: Option<String>,
+    /// Since when it is looked for.
+    #[schema(format = DateTime)]
+    since: String,
+    /// Until when; then the job is refused.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+    /// How often it was looked for in vain.
+    tries: i32,
+    /// Why it could not be had the last time, without the address.
+    problem: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -246,8 +265,7 @@ impl JobDetails {
     /// Puts a job together. `for_operator` adds what the algorithm could choose.
     pub(super) fn new(
         row: JobRow,
-        verdict: Option<VerdictRow>,
-        workflow: Option<WorkflowRow>,
+        (verdict, workflow, awaited): (Option<VerdictRow>, Option<WorkflowRow>, Option<AwaitedRow>),
         attempts: Vec<AttemptRow>,
         for_operator: bool,
     ) -> Self {
@@ -262,6 +280,7 @@ impl JobDetails {
             summary: row.into(),
             verdict: verdict.map(Verdict::from),
             workflow: workflow.map(Workflow::from),
+            awaited: awaited.map(Awaited::from),
             attempts: attempts
                 .into_iter()
                 .map(|attempt| AttemptShown::new(attempt, for_operator))
@@ -303,6 +322,18 @@ impl From<WorkflowRow> for Workflow {
             tag: row.tag,
             digest: row.digest,
             resources: row.resources,
+        }
+    }
+}
+
+impl From<AwaitedRow> for Awaited {
+    fn from(row: AwaitedRow) -> Self {
+        Self {
+            what: row.what,
+            since: time(row.since),
+            until: row.until.map(time),
+            tries: row.tries,
+            problem: row.problem,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, U256};
 use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, ensure};
 use tokio::sync::watch;
@@ -18,15 +18,17 @@ use crate::workflows::Catalog;
 /// Makes the agent of a deployment that was opened.
 ///
 /// # Errors
-/// A sentence: the key is none, or the deployment is not in the ledger.
+/// A sentence: the deployment is not in the ledger.
 pub(super) async fn make<C: ContractCalls>(
     (config, chain, documents): (&AgentConfig, &ChainConfig, Documents),
     ledger: &Ledger,
     (id, keeper): (DeploymentId, &Deployment),
     calls: C,
-    catalog: watch::Receiver<Arc<Catalog>>,
+    (keys, catalog): (
+        watch::Receiver<PrivateKeySigner>,
+        watch::Receiver<Arc<Catalog>>,
+    ),
 ) -> anyhow::Result<Agent<C, PrivateKeySigner>> {
-    let signer = signer(config)?;
     let connection = &mut ledger.acquire().await?;
     let known =
         deployments::list_of_contracts(connection, keeper.chain_id, keeper.contracts_hash())
@@ -44,15 +46,8 @@ pub(super) async fn make<C: ContractCalls>(
         documents,
     };
     let settings = Settings::new(config.kinds.clone(), config.max_fee, config.daily_gas);
-    tracing::info!(account = %signer.address(), acts = ?config.kinds, "the agent acts");
-    Ok(Agent::new(ledger.clone(), works, signer, catalog, settings))
-}
-
-fn signer(config: &AgentConfig) -> anyhow::Result<PrivateKeySigner> {
-    let key: B256 = config.key.expose().parse()?;
-    PrivateKeySigner::from_bytes(&key)
-        .ok()
-        .context("TIDEWATCH_AGENT_KEY_FILE holds a number that secp256k1 has no key for")
+    tracing::info!(account = %keys.borrow().address(), acts = ?config.kinds, "the agent acts");
+    Ok(Agent::new(ledger.clone(), works, keys, catalog, settings))
 }
 
 fn node(chain: &ChainConfig) -> anyhow::Result<Node> {
@@ -69,7 +64,10 @@ pub(super) async fn balance(
     config: &AgentConfig,
     chain: &ChainConfig,
 ) -> anyhow::Result<(Address, U256)> {
-    let account = signer(config)?.address();
+    let account = super::agent_key::Source::new(config)?
+        .receiver()
+        .borrow()
+        .address();
     let balance = node(chain)?.balance(account).await?;
     Ok((account, balance))
 }

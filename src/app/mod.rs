@@ -17,6 +17,7 @@
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.
 
 mod agent;
+mod agent_key;
 pub mod anvil;
 mod api;
 mod calls;

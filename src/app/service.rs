@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::config::{ChainConfig, EngineConfig, Role, Secret, ServiceConfig};
 use super::lifecycle::Supervisor;
 use super::telemetry::{Metrics, Source};
-use super::{agent, catalog};
+use super::{agent, agent_key, catalog};
 use crate::api;
 use crate::chain::Providers;
 use crate::cluster::{self, KubernetesEngine};
@@ -246,12 +246,17 @@ impl Service {
                 .spawn_worker(judge, SOON, self.wakes.judge.clone());
         }
         if let Some(config) = &self.config.agent {
-            let (on, catalog) = ((deployment, keeper), self.catalog.receiver());
+            let key = agent_key::Source::new(config)?;
+            let (on, followed) = (
+                (deployment, keeper),
+                (key.receiver(), self.catalog.receiver()),
+            );
             let documents = Documents::new(&self.config.documents)?;
             let parts = (config, chain, documents);
-            let agent = agent::make(parts, ledger, on, providers, catalog).await?;
+            let agent = agent::make(parts, ledger, on, providers, followed).await?;
             self.supervisor
                 .spawn_worker(agent, SOON, self.wakes.agent.clone());
+            self.supervisor.spawn(key.follow(self.supervisor.stop()));
         }
         Ok(deployment)
     }

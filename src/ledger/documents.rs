@@ -1,4 +1,4 @@
-//! Workflow documents, DDOs and algorithms' files exactly as they were had: `documents`. Write-once. Written by: resolver.
+//! Workflow documents, DDOs and algorithms' files exactly as they were had: `documents`. Write-once. Written by: resolver, agent.
 
 use alloy::primitives::B256;
 use sha2::{Digest, Sha256};

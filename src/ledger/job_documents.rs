@@ -1,26 +1,34 @@
-//! What a job's resolver looks for outside of the ledger: `job_documents`. A finding is final. Written by: resolver.
+//! What a job's resolver looks for outside of the ledger: `job_documents`. A finding is final, but for one: what could not be had in
+//! time is looked for again when an operator says so. Written by: resolver, operator commands.
 
 use std::time::Duration;
 
-use alloy::primitives::B256;
-use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::{Attempt, Error, documents};
+use super::findings::{self, written};
+use super::{Attempt, Error};
 use crate::ids::JobId;
 use crate::workflows::{Finding, Want};
 
-/// Notes that a job needs something. Known already: nothing.
+/// Notes that a job needs something, which is looked for as long as `patience` lasts, by the database's clock. Known already:
+/// nothing.
 ///
 /// # Errors
 /// Database errors.
-pub async fn ask(connection: &mut PgConnection, job: JobId, want: &Want) -> Result<(), Error> {
+pub async fn ask(
+    connection: &mut PgConnection,
+    job: JobId,
+    want: &Want,
+    patience: Duration,
+) -> Result<(), Error> {
     let (text, sha256) = written(want)?;
     sqlx::query!(
-        "INSERT INTO ledger.job_documents (job_id, want_sha256, want) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        "INSERT INTO ledger.job_documents (job_id, want_sha256, want, until)
+         VALUES ($1, $2, $3, now() + make_interval(secs => $4)) ON CONFLICT DO NOTHING",
         job.0,
         sha256.as_slice(),
-        text
+        text,
+        patience.as_secs_f64()
     )
     .execute(connection)
     .await
@@ -39,28 +47,15 @@ pub async fn record(
     finding: &Finding,
 ) -> Result<(), Error> {
     let (_, sha256) = written(want)?;
-    let (word, document, detail) = match finding {
-        Finding::Bytes(body) => {
-            let kept = documents::record(connection, body, "fetched").await?;
-            ("bytes", Some(kept), None)
-        }
-        Finding::Image(facts) => {
-            let facts = serde_json::to_string(facts).map_err(Error::unreadable("job_documents"))?;
-            ("image", None, Some(facts))
-        }
-        Finding::Unknown => ("unknown", None, None),
-        Finding::Wrong(sentence) => ("wrong", None, Some(sentence.replace('\0', "\u{fffd}"))),
-        Finding::TooLarge => ("too_large", None, None),
-        Finding::Unavailable => ("unavailable", None, None),
-    };
+    let kept = findings::keep(connection, finding).await?;
     sqlx::query!(
         "UPDATE ledger.job_documents SET finding = $3, document_sha256 = $4, detail = $5
          WHERE job_id = $1 AND want_sha256 = $2 AND finding IS NULL",
         job.0,
         sha256.as_slice(),
-        word,
-        document.as_ref().map(|sha256| &sha256[..]),
-        detail
+        kept.word,
+        kept.document.as_ref().map(|sha256| &sha256[..]),
+        kept.detail
     )
     .execute(connection)
     .await
@@ -68,8 +63,9 @@ pub async fn record(
     Ok(())
 }
 
-/// Counts a try that found nothing, with the reason, and answers how many there were. When `patience` has passed since the first
-/// asking, by the database's clock, that it could not be had in time is recorded as the finding; then the answer is `None`.
+/// Counts a try that found nothing, with the reason, and answers how many there were. When the time for it is over, by the
+/// database's clock, that it could not be had in time is recorded as the finding; then the answer is `None`. `patience` counts
+/// for rows that do not say until when.
 ///
 /// # Errors
 /// Database errors.
@@ -83,7 +79,7 @@ pub async fn count_try(
     let (_, sha256) = written(want)?;
     let row = sqlx::query!(
         "UPDATE ledger.job_documents SET tries = tries + 1, tried_at = clock_timestamp(), problem = $3,
-             finding = CASE WHEN clock_timestamp() >= asked_at + make_interval(secs => $4) THEN 'unavailable' END
+             finding = CASE WHEN clock_timestamp() >= coalesce(until, asked_at + make_interval(secs => $4)) THEN 'unavailable' END
          WHERE job_id = $1 AND want_sha256 = $2 AND finding IS NULL
          RETURNING tries, finding",
         job.0,
@@ -97,6 +93,24 @@ pub async fn count_try(
     row.filter(|row| row.finding.is_none())
         .map(|row| u32::try_from(row.tries).map_err(Error::unreadable("job_documents")))
         .transpose()
+}
+
+/// Lets everything be looked for again that could not be had for a job in time, for as long as before. Answers whether there was
+/// anything.
+///
+/// # Errors
+/// Database errors.
+pub async fn look_again(connection: &mut PgConnection, job: JobId) -> Result<bool, Error> {
+    let again = sqlx::query!(
+        "UPDATE ledger.job_documents
+         SET finding = NULL, tries = 0, tried_at = NULL, asked_at = clock_timestamp(), until = clock_timestamp() + (until - asked_at)
+         WHERE job_id = $1 AND finding = 'unavailable'",
+        job.0
+    )
+    .execute(connection)
+    .await
+    .attempt("let a job's documents be looked for again")?;
+    Ok(again.rows_affected() > 0)
 }
 
 /// Everything that was found for a job, for good.
@@ -119,30 +133,7 @@ pub async fn list_findings(
     let mut findings = Vec::with_capacity(rows.len());
     for row in rows {
         let want = serde_json::from_str(&row.want).map_err(Error::unreadable("job_documents"))?;
-        findings.push((want, read(&row.finding, row.detail, row.body)?));
+        findings.push((want, findings::read(&row.finding, row.detail, row.body)?));
     }
     Ok(findings)
-}
-
-fn read(word: &str, detail: Option<String>, body: Option<Vec<u8>>) -> Result<Finding, Error> {
-    let unreadable =
-        || Error::unreadable("job_documents")(format!("a finding {word:?} of this form"));
-    match (word, detail, body) {
-        ("bytes", _, Some(body)) => Ok(Finding::Bytes(body)),
-        ("image", Some(detail), _) => serde_json::from_str(&detail)
-            .map(Finding::Image)
-            .map_err(Error::unreadable("job_documents")),
-        ("unknown", ..) => Ok(Finding::Unknown),
-        ("wrong", Some(sentence), _) => Ok(Finding::Wrong(sentence)),
-        ("too_large", ..) => Ok(Finding::TooLarge),
-        ("unavailable", ..) => Ok(Finding::Unavailable),
-        _ => Err(unreadable()),
-    }
-}
-
-/// A want as it is stored, and its key.
-fn written(want: &Want) -> Result<(String, B256), Error> {
-    let text = serde_json::to_string(want).map_err(Error::unreadable("job_documents"))?;
-    let sha256 = B256::from_slice(&Sha256::digest(&text));
-    Ok((text, sha256))
 }

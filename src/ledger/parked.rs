@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::column::{bigint, count};
-use super::late_blocks::{self, Cause};
-use super::{Attempt, Error, Transaction};
+use super::agent::acts::Act;
+use super::agent::failed;
+use super::column::bigint;
+use super::{Attempt, Error, Transaction, replaying};
 use crate::ids::{DeploymentId, JobName};
 
 /// Something parked.
@@ -13,9 +14,10 @@ use crate::ids::{DeploymentId, JobName};
 pub struct Parked {
     /// Its number.
     pub id: i64,
-    /// `log`, `job` or `workflow`.
+    /// `log`, `block`, `job`, `workflow`, `document` or `act`.
     pub kind: String,
-    /// Which: the job's or workflow's name, the log's number.
+    /// Which: the log's or block's number, the job's or workflow's name, the name of the job that needs the document, what is done
+    /// about which agreement.
     pub key: String,
     /// Why.
     pub reason: String,
@@ -44,8 +46,7 @@ pub async fn list(
     .attempt("list what is parked")
 }
 
-/// Lets something parked be tried again: a job by whoever worked on it, a log by the judge, with its whole block. Answers it;
-/// `None` if nothing of that number is parked.
+/// Lets something parked be tried again, by whoever works on such things. Answers it; `None` if nothing of that number is parked.
 ///
 /// # Errors
 /// Database errors; [`Error::Unreadable`].
@@ -64,14 +65,8 @@ pub async fn replay(
     .fetch_optional(&mut **transaction)
     .await
     .attempt("replay something parked")?;
-    if let Some(parked) = parked.as_ref().filter(|parked| parked.kind == "log") {
-        let log: i64 = parked.key.parse().map_err(Error::unreadable("parked"))?;
-        let number = sqlx::query_scalar!("SELECT block_number FROM ledger.logs WHERE id = $1", log)
-            .fetch_one(&mut **transaction)
-            .await
-            .attempt("find a parked log")?;
-        let number = count("logs", number)?;
-        late_blocks::queue(transaction, deployment, number, Cause::Replayed).await?;
+    if let Some(parked) = &parked {
+        replaying::try_again(transaction, deployment, parked).await?;
     }
     Ok(parked)
 }
@@ -108,17 +103,36 @@ pub async fn park_job(
     job: &JobName,
     reason: &str,
 ) -> Result<bool, Error> {
-    let parked = sqlx::query!(
-        "INSERT INTO ledger.parked (deployment_id, kind, key, reason) VALUES ($1, 'job', $2, $3) ON CONFLICT DO NOTHING",
-        deployment.0,
-        job.as_str(),
-        // Postgres takes no NUL in a text.
-        reason.replace('\0', "\u{fffd}")
-    )
-    .execute(connection)
-    .await
-    .attempt("park a job")?;
-    Ok(parked.rows_affected() == 1)
+    park(connection, deployment, ("job", job.as_str()), reason).await
+}
+
+/// Parks what a job needed and could not be had in time: the job is refused, and replaying has it looked for again. Parked already:
+/// nothing.
+///
+/// # Errors
+/// Database errors.
+pub async fn park_document(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    job: &JobName,
+    reason: &str,
+) -> Result<(), Error> {
+    park(connection, deployment, ("document", job.as_str()), reason).await?;
+    Ok(())
+}
+
+/// Parks an act of the agent that was sent and had no effect. Parked already: nothing.
+///
+/// # Errors
+/// Database errors.
+pub async fn park_act(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    act: &Act,
+    reason: &str,
+) -> Result<(), Error> {
+    park(connection, deployment, ("act", &failed::key(act)), reason).await?;
+    Ok(())
 }
 
 /// Parks a log that could not be decoded, with the reason. Parked already: nothing.
@@ -131,15 +145,7 @@ pub async fn park_log(
     log: i64,
     reason: &str,
 ) -> Result<(), Error> {
-    sqlx::query!(
-        "INSERT INTO ledger.parked (deployment_id, kind, key, reason) VALUES ($1, 'log', $2, $3) ON CONFLICT DO NOTHING",
-        deployment.0,
-        log.to_string(),
-        reason.replace('\0', "\u{fffd}")
-    )
-    .execute(connection)
-    .await
-    .attempt("park a log")?;
+    park(connection, deployment, ("log", &log.to_string()), reason).await?;
     Ok(())
 }
 
@@ -154,16 +160,29 @@ pub async fn park_block(
     number: u64,
     reason: &str,
 ) -> Result<(), Error> {
-    sqlx::query!(
-        "INSERT INTO ledger.parked (deployment_id, kind, key, reason) VALUES ($1, 'block', $2, $3) ON CONFLICT DO NOTHING",
+    let key = number.to_string();
+    park(connection, deployment, ("block", &key), reason).await?;
+    Ok(())
+}
+
+async fn park(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    (kind, key): (&'static str, &str),
+    reason: &str,
+) -> Result<bool, Error> {
+    let parked = sqlx::query!(
+        "INSERT INTO ledger.parked (deployment_id, kind, key, reason) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         deployment.0,
-        number.to_string(),
+        kind,
+        key,
+        // Postgres takes no NUL in a text.
         reason.replace('\0', "\u{fffd}")
     )
     .execute(connection)
     .await
-    .attempt("park a block")?;
-    Ok(())
+    .attempt("park something")?;
+    Ok(parked.rows_affected() == 1)
 }
 
 /// Closes the parked blocks that are recorded by now, and answers whether others are open.

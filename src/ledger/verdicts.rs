@@ -111,6 +111,27 @@ pub async fn append(
     Ok(())
 }
 
+/// Appends the judge's own last verdict on a job once more: it counts again, after one of the resolver's. The job's state must be
+/// locked.
+///
+/// # Errors
+/// Database errors.
+pub async fn repeat_judged(connection: &mut PgConnection, job: JobId) -> Result<(), Error> {
+    sqlx::query!(
+        r#"INSERT INTO ledger.verdicts
+               (job_id, number, admitted, verdict, reason, rules, policy_sha256, judged_number, judged_hash)
+           SELECT f.job_id, (SELECT max(number) + 1 FROM ledger.verdicts WHERE job_id = $1), f.admitted, f.verdict, f.reason, f.rules,
+                  f.policy_sha256, f.judged_number, f.judged_hash
+           FROM ledger.verdicts f WHERE f.job_id = $1 AND NOT f.rules @> '[{"rule": "workflow"}]'::jsonb
+           ORDER BY f.number DESC LIMIT 1"#,
+        job.0
+    )
+    .execute(connection)
+    .await
+    .attempt("repeat a verdict")?;
+    Ok(())
+}
+
 /// A job's first verdict.
 #[derive(Clone, Debug)]
 pub struct NewVerdict {

@@ -1,6 +1,6 @@
 //! A purchase that somebody intends: the verdict it would get, what it costs, and the transactions to send.
 
-use alloy::primitives::{Address, U256, keccak256};
+use alloy::primitives::{Address, B256, U256, keccak256};
 
 use super::sale::Sale;
 use super::stage::Stage;
@@ -28,8 +28,36 @@ pub struct Intention {
     pub consumer: Address,
     /// What will be paid, in the token's smallest unit; `None`: the asset's price.
     pub amount: Option<U256>,
-    /// The value to register under the agreement's id: a workflow document or its address. `None`: the publisher's default runs.
-    pub document: Option<Vec<u8>>,
+    /// What to register under the agreement's id. `None`: the publisher's default runs.
+    pub document: Option<Naming>,
+}
+
+/// How a buyer names a workflow: the value to register, and what the document's bytes hash to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Naming {
+    /// The value, at most 2048 bytes.
+    pub value: Vec<u8>,
+    /// Keccak-256 of the document.
+    pub checksum: B256,
+}
+
+impl Naming {
+    /// A document that stands in the registry itself, as a `data:` URL.
+    pub fn inline(value: impl Into<Vec<u8>>) -> Self {
+        let value = value.into();
+        Self {
+            checksum: keccak256(&value),
+            value,
+        }
+    }
+
+    /// A document that lies at an address (`https://…` or `ipfs://…`) and has that Keccak-256 hash.
+    pub fn at(address: &str, checksum: B256) -> Self {
+        Self {
+            value: address.as_bytes().to_vec(),
+            checksum,
+        }
+    }
 }
 
 /// What is on the chain now that bears on an intended purchase.
@@ -124,8 +152,8 @@ pub fn preflight(
 fn calls(deployment: &Deployment, intention: &Intention, made: &Purchase) -> Vec<Call> {
     let document = intention.document.as_ref().map(|document| {
         let did = Did(intention.agreement.0);
-        let checksum = keccak256(document);
-        purchase::register_did(&deployment.contracts, did, checksum, &[], document)
+        let Naming { value, checksum } = document;
+        purchase::register_did(&deployment.contracts, did, *checksum, &[], value)
     });
     let rest = [made.create(), made.approve(), made.lock()];
     document.into_iter().chain(rest).collect()

@@ -23,7 +23,7 @@ mod stage;
 mod supposition;
 
 pub use awaited::{Awaited, Progressed, Until, Windows};
-pub use intention::{Intention, Preflight, Present, preflight};
+pub use intention::{Intention, Naming, Preflight, Present, preflight};
 pub use refund::{Refund, refund};
 pub use safe_batch::safe_batch;
 pub use sale::{NotASale, Sale};

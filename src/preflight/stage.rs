@@ -48,8 +48,8 @@ impl Stage {
             KeeperEvent::DidRegistered {
                 did: Did(intention.agreement.0),
                 owner: owner_of_id(intention, present),
-                checksum: keccak256(document),
-                value: document.clone(),
+                checksum: document.checksum,
+                value: document.value.clone(),
                 by: intention.consumer,
             },
         );

@@ -196,6 +196,13 @@ mod tests {
             ("1.", "1"),
             ("128974848", "123Mi"),
             ("0", "0Ei"),
+            ("1G", "1e9"),
+            ("1T", "1e12"),
+            ("1P", "1e15"),
+            ("1E", "1e18"),
+            ("1Ti", "1024Gi"),
+            ("1Pi", "1024Ti"),
+            ("1Ei", "1024Pi"),
         ];
         for (left, right) in equal {
             assert_eq!(quantity(left), quantity(right), "{left} {right}");
@@ -208,6 +215,9 @@ mod tests {
         }
         assert_eq!(quantity("1500m").units(), 2);
         assert_eq!(quantity("2Gi").units(), 2 << 30);
+        assert_eq!(quantity("2Gi").whole(), 2 << 30);
+        assert_eq!(quantity("1e25").whole(), u64::MAX);
+        assert_eq!(quantity("1500m").billionths(), 1_500_000_000);
     }
 
     #[test]

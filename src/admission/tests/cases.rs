@@ -302,3 +302,29 @@ fn the_owner_before_the_event_counts_not_the_one_after() {
         assert_eq!(word(&verdict), expected);
     }
 }
+
+#[test]
+fn what_is_said_about_others_changes_nothing_wherever_it_stands() {
+    for direct in [false, true] {
+        let world = World {
+            direct,
+            released: Some((18, 2)),
+            ..World::default()
+        };
+        let other = World {
+            amount: U256::from(77),
+            ..world.clone()
+        };
+        for foreign in foreign(&other.ids()) {
+            for block in [1, 2, 10, 11, 12, 15, 18, 20] {
+                let mut chain = Chain {
+                    events: world.events(),
+                    transactions: 50,
+                };
+                chain.mine(block, vec![foreign.clone()]);
+                let verdict = world.verdict_of(&chain.events, &world.facts());
+                assert_eq!(verdict, world.verdict(), "{foreign:?} in block {block}");
+            }
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! A world in which one agreement is made, paid and fulfilled. `table.rs` bends it in every way, `cases.rs` adds to it what takes
-//! more than one purchase, `opinions.rs` what the contracts answer to it, `properties.rs` says what holds for all of it.
+//! more than one purchase, `borders.rs` what is one step from another verdict, `opinions.rs` what the contracts answer to it,
+//! `properties.rs` says what holds for all of it.
 
 use alloy::primitives::{Address, B256, U256};
 
+mod borders;
 mod cases;
 mod opinions;
 mod properties;
@@ -293,6 +295,70 @@ fn updated(condition: ConditionId, type_ref: Address, state: u8) -> KeeperEvent 
         state,
         by: type_ref,
     }
+}
+
+/// What others do: everything that an event can say, about another agreement and its conditions, and about another asset.
+fn foreign(ids: &Ids) -> Vec<KeeperEvent> {
+    let agreement = AgreementId(B256::repeat_byte(0x5a));
+    let did = Did(agreement.0);
+    vec![
+        updated(ids.escrow, ESCROW, 3),
+        updated(ids.lock, LOCK, 3),
+        KeeperEvent::ConditionCreated {
+            condition: ids.lock,
+            type_ref: LOCK,
+            by: STRANGER,
+        },
+        KeeperEvent::ComputeFulfilled {
+            agreement,
+            did: DID,
+            consumer: CONSUMER,
+            condition: ids.escrow,
+        },
+        KeeperEvent::LockFulfilled {
+            agreement,
+            reward_address: ESCROW,
+            condition: ids.escrow,
+            amount: U256::MAX,
+        },
+        KeeperEvent::EscrowFulfilled {
+            agreement,
+            receiver: STRANGER,
+            condition: ids.escrow,
+            amount: U256::MAX,
+        },
+        KeeperEvent::AgreementCreated {
+            agreement,
+            did: DID,
+            by: STRANGER,
+            created_at: U256::ONE,
+        },
+        KeeperEvent::AgreementActorAdded {
+            agreement,
+            actor: STRANGER,
+            actor_type: B256::ZERO,
+        },
+        KeeperEvent::TemplateAgreementCreated {
+            agreement,
+            did: DID,
+            consumer: STRANGER,
+            provider: STRANGER,
+            time_locks: vec![U256::MAX; 3],
+            time_outs: vec![U256::ONE; 3],
+        },
+        KeeperEvent::DidRegistered {
+            did,
+            owner: STRANGER,
+            checksum: B256::ZERO,
+            value: Vec::new(),
+            by: STRANGER,
+        },
+        KeeperEvent::DidOwnershipTransferred {
+            did,
+            from: OWNER,
+            to: STRANGER,
+        },
+    ]
 }
 
 /// Gives each transaction its logs' places.

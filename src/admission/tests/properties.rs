@@ -53,22 +53,9 @@ proptest! {
     #[test]
     fn other_agreements_do_not_matter(world in bent(), blocks in prop::collection::vec(1_u64..90, 1..8)) {
         let mut chain = Chain { events: world.events(), transactions: 50 };
-        let mut other = world.clone();
-        other.amount = U256::from(77);
-        let ids = other.ids();
+        let other = World { amount: U256::from(77), ..world.clone() };
+        let foreign = foreign(&other.ids());
         for (index, block) in blocks.into_iter().enumerate() {
-            let agreement = AgreementId(B256::repeat_byte(0x5a));
-            let foreign = [
-                updated(ids.escrow, ESCROW, 3),
-                updated(ids.lock, LOCK, 3),
-                KeeperEvent::ComputeFulfilled { agreement, did: DID, consumer: CONSUMER, condition: ids.escrow },
-                KeeperEvent::LockFulfilled { agreement, reward_address: ESCROW, condition: ids.escrow, amount: U256::MAX },
-                KeeperEvent::AgreementCreated { agreement, did: DID, by: STRANGER, created_at: U256::from(block) },
-                KeeperEvent::DidRegistered {
-                    did: Did(agreement.0), owner: STRANGER, checksum: B256::ZERO, value: Vec::new(), by: STRANGER,
-                },
-                KeeperEvent::DidOwnershipTransferred { did: Did(agreement.0), from: OWNER, to: STRANGER },
-            ];
             chain.mine(block, vec![foreign[index % foreign.len()].clone()]);
         }
         // An id of its own: a purchase of 77 has other ids than this one.

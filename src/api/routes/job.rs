@@ -8,6 +8,7 @@ use crate::api::operator_token::Caller;
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
 use crate::api::segment::Segment;
+use crate::jobs::Phase;
 use crate::ledger::reader;
 
 /// A job in full, with the verdict rule by rule. What the algorithm could choose (its exit code) is for those who may read its log.
@@ -30,12 +31,17 @@ pub(in crate::api) async fn show(
     let (deployment, job) = shared.job(&mut transaction, &id).await?;
     let verdict = reader::find_last_verdict(&mut transaction, job.id).await?;
     let workflow = reader::find_workflow(&mut transaction, deployment, &job.name).await?;
+    let awaited = match job.phase {
+        Phase::AwaitingDocument => {
+            reader::find_awaited(&mut transaction, deployment, &job.name).await?
+        }
+        _ => None,
+    };
     let attempts = reader::list_attempts(&mut transaction, job.id).await?;
     let for_operator = caller == Caller::Operator;
     Ok(Json(JobDetails::new(
         job,
-        verdict,
-        workflow,
+        (verdict, workflow, awaited),
         attempts,
         for_operator,
     )))

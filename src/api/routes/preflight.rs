@@ -16,7 +16,7 @@ use crate::api::{Shared, body};
 use crate::ids::{AgreementId, DeploymentId, Did};
 use crate::keeper::{self, Deployment, KeeperEvent};
 use crate::ledger::reader;
-use crate::preflight::{Intention, Preflight, Present, preflight, safe_batch};
+use crate::preflight::{Intention, Naming, Preflight, Present, preflight, safe_batch};
 use crate::workflows::{Catalog, Finding, Found, LONGEST_VALUE, Subject, Want};
 
 /// Most things that are looked for before it is given up: the resolver's bound is two registry entries, three documents, a file and
@@ -45,6 +45,9 @@ pub(in crate::api) struct Asked {
     /// runs. A document at an address is not fetched here.
     #[schema(value_type = Option<Object>)]
     document: Option<Value>,
+    /// Keccak-256 of a document that lies at an address.
+    #[schema(pattern = "^0x[0-9a-fA-F]{64}$")]
+    document_checksum: Option<String>,
 }
 
 /// What an intended purchase would get.
@@ -165,6 +168,9 @@ fn intention(asked: Asked) -> Result<Intention, Problem> {
         let amount = digits.then(|| text.parse::<U256>().ok()).flatten();
         amount.ok_or_else(|| wrong("amount", "a decimal number below 2^256"))
     });
+    let checksum = asked.document_checksum;
+    let checksum = checksum.map(|text| text.parse().map_err(|_| wrong("documentChecksum", hash)));
+    let checksum: Option<B256> = checksum.transpose()?;
     let document = asked.document.map(|document| {
         let value = match document {
             Value::String(text) => text.into_bytes(),
@@ -174,7 +180,11 @@ fn intention(asked: Asked) -> Result<Intention, Problem> {
         if value.len() > LONGEST_VALUE {
             return Err(wrong("document", "at most 2048 bytes as a value of the registry; register the address of a longer one"));
         }
-        Ok(value)
+        match checksum {
+            Some(checksum) => Ok(Naming { value, checksum }),
+            None if value.starts_with(b"data:") => Ok(Naming::inline(value)),
+            None => Err(wrong("documentChecksum", "the Keccak-256 hash of the document at the address")),
+        }
     });
     Ok(Intention {
         agreement,

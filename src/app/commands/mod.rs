@@ -10,6 +10,7 @@ pub(super) mod keeper_upgrade;
 pub(super) mod migrate;
 pub(super) mod openapi;
 mod opening;
+mod owners;
 pub(super) mod parked;
 mod past_purchases;
 pub(super) mod pause;

@@ -1,13 +1,14 @@
 use super::opening::say;
 use crate::app::catalog;
-use crate::app::config::ServiceConfig;
+use crate::app::config::{Secret, ServiceConfig};
 use crate::app::service;
+use crate::chain::Providers;
 use crate::keeper::Deployment;
 use crate::ledger::Ledger;
 use crate::scheduler;
 
-/// Judges past purchases again under the catalog, from what the ledger holds, and says of which it would have made something else.
-/// That is for the publisher to like or not: it is nothing wrong.
+/// Judges past purchases again under the catalog, from what the ledger holds and the contracts answer, and says of which it would
+/// have made something else. That is for the publisher to like or not: it is nothing wrong.
 pub(super) async fn compare(
     config: &ServiceConfig,
     keeper: &Deployment,
@@ -16,7 +17,10 @@ pub(super) async fn compare(
     let catalog = catalog::open(config.catalog.as_deref())?.receiver();
     let catalog = catalog.borrow().clone();
     let deployment = service::find_deployment(ledger, keeper).await?;
-    let differences = scheduler::rejudge(ledger, deployment, keeper, &catalog).await?;
+    let urls = config.chain.iter().flat_map(|chain| &chain.rpc_urls);
+    let providers = Providers::new(urls.map(Secret::expose))?;
+    let asked = (ledger, providers);
+    let differences = scheduler::rejudge(asked, deployment, keeper, &catalog).await?;
     if differences.is_empty() {
         return Ok("this catalog would have decided each as it was decided".to_owned());
     }

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use alloy::primitives::B256;
 
@@ -17,6 +17,8 @@ const WEI_PER_GWEI: u128 = 1_000_000_000;
 pub struct AgentConfig {
     /// What it does.
     pub kinds: Vec<Kind>,
+    /// The file with the private key, which is read again when it changes.
+    pub key_file: PathBuf,
     /// The private key, 64 hexadecimal digits.
     pub key: Secret,
     /// Most wei per gas.
@@ -50,6 +52,7 @@ pub(super) fn read(options: &ServiceOptions, faults: &mut Faults) -> Option<Agen
     );
     Some(AgentConfig {
         kinds,
+        key_file: options.agent_key_file.clone()?,
         key: key?,
         max_fee: u128::from(fee) * WEI_PER_GWEI,
         daily_gas,

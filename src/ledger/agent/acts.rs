@@ -6,9 +6,11 @@ use alloy::primitives::B256;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use super::documents;
 use crate::ids::{AgreementId, BlockRef, DeploymentId, JobId, LeaseToken};
 use crate::ledger::column::{bigint, block, count, hash};
 use crate::ledger::{Attempt, Error, Transaction};
+use crate::workflows::{Finding, Want};
 
 const TABLE: &str = "agent_acts";
 /// Longest wait before an act whose steps fail is looked at again.
@@ -143,6 +145,8 @@ pub struct Judgement {
     pub epoch: i64,
     /// Last block in which the act can be done.
     pub until_block: Option<u64>,
+    /// What was found outside of the ledger: the job that follows from an approval is decided on it.
+    pub found: Vec<(Want, Finding)>,
 }
 
 /// Records that there is such an act. Known already: nothing. Answers whether it is new.
@@ -260,10 +264,11 @@ pub async fn confirm(transaction: &mut Transaction, act: &Act) -> Result<(), Err
 /// # Errors
 /// [`Error::Conflict`] when the lease is lost; database errors.
 pub async fn judge(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction,
     act: &Act,
     judgement: &Judgement,
 ) -> Result<(), Error> {
+    let connection = &mut **transaction;
     let until = judgement.until_block.map(|number| bigint(TABLE, number));
     let judged = sqlx::query!(
         "UPDATE ledger.agent_acts SET rules = $3, refund = $4, policy_sha256 = $5, judged_number = $6, judged_hash = $7, epoch = $8,
@@ -279,10 +284,11 @@ pub async fn judge(
         judgement.epoch,
         until.transpose()?
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .attempt("record on what an act of the agent rests")?;
-    held(judged.rows_affected())
+    held(judged.rows_affected())?;
+    documents::record(connection, act, &judgement.found).await
 }
 
 /// Records where a step leaves an act, without giving its lease back.

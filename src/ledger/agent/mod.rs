@@ -1,4 +1,5 @@
-//! What the agent does on chain: `agent_acts`, `agent_nonces`, `agent_transactions`, `agent_accounts`, `agent_cursors`.
+//! What the agent does on chain: `agent_acts`, `agent_nonces`, `agent_transactions`, `agent_accounts`, `agent_cursors`,
+//! `agent_documents`.
 //! Written by: agent.
 //!
 //! Layout: one file per table. An act is taken under a lease and every write names its token, as with jobs; nonces of an account
@@ -7,6 +8,8 @@
 pub mod accounts;
 pub mod acts;
 pub mod discovery;
+pub mod documents;
+pub mod failed;
 pub mod nonces;
 pub mod transactions;
 

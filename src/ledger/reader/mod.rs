@@ -13,6 +13,7 @@
 mod acts;
 mod agent;
 mod attempts;
+mod awaited;
 mod deployments;
 mod erasures;
 mod events;
@@ -39,6 +40,7 @@ use super::{Attempt, Error, Ledger, Transaction};
 pub use acts::{ActRow, list as list_acts};
 pub use agent::{AgentAccount, list as list_agent_accounts};
 pub use attempts::{AttemptRow, list as list_attempts};
+pub use awaited::{AwaitedRow, find as find_awaited};
 pub use deployments::{Followed, Progress, find as find_deployment, progress};
 pub use erasures::is_erased;
 pub use events::{EventFilter, EventPlace, EventRow, list as list_events};

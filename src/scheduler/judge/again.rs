@@ -1,20 +1,21 @@
-//! What another catalog would have made of the jobs that there are. It reads the ledger and nothing else, and writes nothing.
+//! What another catalog would have made of the jobs that there are. It reads the ledger, asks contracts for what no event carries,
+//! and writes nothing. Strangers' servers are not asked: what they answer now says nothing about then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use alloy::primitives::{Address, Bytes};
 use tokio::sync::watch;
 
+use super::gathering::Matter;
 use super::intake::Intake;
 use super::late::Late;
 use super::{Docket, Judge};
-use crate::admission::{Decision, Verdict};
-use crate::ids::{AgreementId, DeploymentId, JobName};
+use crate::admission::{Admission, Decision, Recorded, Verdict};
+use crate::ids::{AgreementId, BlockRef, DeploymentId, JobName};
 use crate::jobs::Reason;
 use crate::keeper::{ContractCalls, Deployment, KeeperEvent};
 use crate::ledger::past::{self, Past};
-use crate::ledger::{Ledger, job_documents, judging, registrations, specs};
+use crate::ledger::{Ledger, job_documents, judging, registrations};
 use crate::scheduler::Error;
 use crate::workflows::{Catalog, Conclusion, Found, JobSpec, Resolution, Want, resolve};
 
@@ -35,12 +36,13 @@ pub struct Difference {
 }
 
 /// Judges and resolves every job of a deployment again under another catalog, from the events, facts and documents that the ledger
-/// holds, and answers where the result differs. What the ledger lacks for the other catalog is said, not fetched.
+/// holds, and answers where the result differs. Facts that nobody needed so far (those of an asset that was somebody else's) are
+/// asked of the contracts through `calls`; documents are not fetched: that they would be looked for is the answer.
 ///
 /// # Errors
-/// Those of the ledger.
-pub async fn rejudge(
-    ledger: &Ledger,
+/// Those of the ledger. A node that does not answer is none: what hangs on it is said to be undecided.
+pub async fn rejudge<C: ContractCalls>(
+    (ledger, calls): (&Ledger, C),
     deployment_id: DeploymentId,
     deployment: &Deployment,
     catalog: &Catalog,
@@ -50,7 +52,7 @@ pub async fn rejudge(
         ledger.clone(),
         deployment_id,
         deployment.clone(),
-        Nobody,
+        calls,
         unused,
     );
     let mut connection = ledger.acquire().await?;
@@ -78,64 +80,102 @@ pub async fn rejudge(
             .gather(agreements, &Intake::default(), &docket)
             .await?
         {
+            let jobs = judge.considered(&matter, catalog).await?;
+            if jobs.is_empty() {
+                continue;
+            }
             let hearing = judge.hear(matter, docket.horizon(), catalog, &held).await;
             for (trigger, verdict) in &hearing.verdicts {
-                let KeeperEvent::ComputeFulfilled { condition, did, .. } = trigger.event else {
-                    continue;
-                };
-                let job = past::find(&mut connection, deployment_id, condition).await?;
-                // Whose asset it was is asked before anything that only calls could tell.
-                let is_foreign = |job: &Past| {
-                    job.reason.as_deref() == Some(Reason::NotOurAsset.as_str())
-                        && catalog.find(did).is_none()
-                };
-                if let Some(job) = job.filter(|job| !is_foreign(job)) {
-                    differences.extend(judge.compare(&job, verdict, catalog).await?);
+                if let Some(job) = jobs.get(&trigger.log) {
+                    let fate = judge
+                        .fate(job, (trigger, verdict), docket.to, catalog)
+                        .await?;
+                    differences.extend(difference(job, &fate)?);
                 }
             }
         }
     }
 }
 
-impl Judge<Nobody> {
-    async fn compare(
+fn difference(job: &Past, now: &Fate) -> Result<Option<Difference>, Error> {
+    let then = Fate::of_past(job)?;
+    Ok(now.differs_from(&then).map(|now| Difference {
+        job: job.name.clone(),
+        agreement: job.agreement,
+        then: then.words(),
+        now,
+    }))
+}
+
+impl<C: ContractCalls> Judge<C> {
+    /// The jobs of an agreement by their events' logs, without those that were somebody else's and still are: of these nothing is
+    /// asked, and one keeper may have very many.
+    async fn considered(
         &self,
-        job: &Past,
-        verdict: &Verdict,
+        matter: &Matter,
         catalog: &Catalog,
-    ) -> Result<Option<Difference>, Error> {
-        let (then, now) = (Fate::of_past(job)?, self.fate(job, verdict, catalog).await?);
-        Ok(now.differs_from(&then).map(|now| Difference {
-            job: job.name.clone(),
-            agreement: job.agreement,
-            then: then.words(),
-            now,
-        }))
+    ) -> Result<BTreeMap<i64, Past>, Error> {
+        let mut connection = self.ledger.acquire().await?;
+        let mut jobs = BTreeMap::new();
+        for trigger in &matter.triggers {
+            let KeeperEvent::ComputeFulfilled { condition, did, .. } = trigger.event else {
+                continue;
+            };
+            let job = past::find(&mut connection, self.deployment_id, condition).await?;
+            let is_foreign = |job: &Past| {
+                job.reason.as_deref() == Some(Reason::NotOurAsset.as_str())
+                    && catalog.find(did).is_none()
+            };
+            jobs.extend(
+                job.filter(|job| !is_foreign(job))
+                    .map(|job| (trigger.log, job)),
+            );
+        }
+        Ok(jobs)
     }
 
-    async fn fate(&self, job: &Past, verdict: &Verdict, catalog: &Catalog) -> Result<Fate, Error> {
+    async fn fate(
+        &self,
+        job: &Past,
+        (trigger, verdict): (&Recorded, &Verdict),
+        judged: BlockRef,
+        catalog: &Catalog,
+    ) -> Result<Fate, Error> {
         match &verdict.decision {
-            Decision::Admitted(_) => {}
-            Decision::AwaitingPayment { .. } => return Ok(Fate::Waits("awaiting_payment")),
-            Decision::Undecided { .. } => return Ok(Fate::Waits("undecided")),
+            Decision::Admitted(admission) => {
+                self.workflow(job, (trigger, admission), judged, catalog)
+                    .await
+            }
+            Decision::AwaitingPayment { .. } => Ok(Fate::waits("awaiting_payment")),
+            Decision::Undecided { .. } => Ok(Fate::waits("undecided")),
             Decision::Refused(reason) | Decision::Skipped(reason) => {
-                return Ok(Fate::Ends((*reason).as_str().to_owned()));
+                Ok(Fate::Ends((*reason).as_str().to_owned()))
             }
         }
-        let mut connection = self.ledger.acquire().await?;
-        let Some(asked) = specs::find_admitted(&mut connection, job.job).await? else {
-            return Ok(Fate::Waits("undecided"));
+    }
+
+    /// What an admitted job would run, as far as the ledger holds what was found for it.
+    async fn workflow(
+        &self,
+        job: &Past,
+        (trigger, admission): (&Recorded, &Admission),
+        judged: BlockRef,
+        catalog: &Catalog,
+    ) -> Result<Fate, Error> {
+        let KeeperEvent::ComputeFulfilled { did, consumer, .. } = trigger.event else {
+            return Ok(Fate::waits("undecided"));
         };
-        let (followed, up_to) = ((self.deployment_id, &self.deployment), asked.judged.number);
+        let mut connection = self.ledger.acquire().await?;
+        let (followed, up_to) = ((self.deployment_id, &self.deployment), judged.number);
         let said =
             registrations::list_of_agreement(&mut connection, followed, job.agreement, up_to)
                 .await?;
         let question = Resolution {
-            agreement: asked.agreement,
-            did: asked.did,
-            consumer: asked.consumer,
-            agreement_created: asked.agreement_created,
-            decided_at: asked.decided_at,
+            agreement: job.agreement,
+            did,
+            consumer,
+            agreement_created: admission.agreement_created,
+            decided_at: admission.owed_from,
             registrations: &said,
             catalog,
         };
@@ -154,7 +194,12 @@ impl Judge<Nobody> {
                         registrations::list_of_did(&mut connection, followed, did, up_to).await?;
                     found.put_registrations(did, events);
                 }
-                Conclusion::Wants(_) => return Ok(Fate::Waits("awaiting_document")),
+                Conclusion::Wants(want) => {
+                    return Ok(Fate::Waits {
+                        phase: "awaiting_document",
+                        looked_for: Some(want.words()),
+                    });
+                }
             }
         }
     }
@@ -165,10 +210,21 @@ impl Judge<Nobody> {
 enum Fate {
     Runs(Box<JobSpec>),
     Ends(String),
-    Waits(&'static str),
+    Waits {
+        phase: &'static str,
+        /// What would be looked for outside of the ledger.
+        looked_for: Option<&'static str>,
+    },
 }
 
 impl Fate {
+    const fn waits(phase: &'static str) -> Self {
+        Self::Waits {
+            phase,
+            looked_for: None,
+        }
+    }
+
     fn of_past(job: &Past) -> Result<Self, Error> {
         if let Some(body) = &job.spec {
             let spec = serde_json::from_slice(body).map_err(|source| Error::SpecUnreadable {
@@ -179,9 +235,9 @@ impl Fate {
         }
         Ok(match (job.verdict.as_str(), &job.reason) {
             (_, Some(reason)) => Self::Ends(reason.clone()),
-            ("awaiting_payment", None) => Self::Waits("awaiting_payment"),
-            ("admitted", None) => Self::Waits("awaiting_document"),
-            _ => Self::Waits("undecided"),
+            ("awaiting_payment", None) => Self::waits("awaiting_payment"),
+            ("admitted", None) => Self::waits("awaiting_document"),
+            _ => Self::waits("undecided"),
         })
     }
 
@@ -189,7 +245,18 @@ impl Fate {
         match self {
             Self::Runs(_) => "runs".to_owned(),
             Self::Ends(reason) => reason.clone(),
-            Self::Waits(phase) => (*phase).to_owned(),
+            Self::Waits { phase, .. } => (*phase).to_owned(),
+        }
+    }
+
+    /// The same, with what it would wait for.
+    fn told(&self) -> String {
+        match self {
+            Self::Waits {
+                phase,
+                looked_for: Some(what),
+            } => format!("{phase}: it would be considered, and the {what} looked for"),
+            _ => self.words(),
         }
     }
 
@@ -202,7 +269,7 @@ impl Fate {
             }
             // Its chain says so, and no catalog changes that.
             (_, Self::Ends(reason)) if reason == Reason::EventWithdrawn.as_str() => None,
-            _ => (self.words() != then.words()).then(|| self.words()),
+            _ => (self.words() != then.words()).then(|| self.told()),
         }
     }
 }
@@ -219,21 +286,4 @@ fn changed(now: &JobSpec, then: &JobSpec) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(part, differs)| differs.then_some(part))
     .collect()
-}
-
-/// A node that is not asked: what the ledger does not hold stays unknown.
-#[derive(Clone, Copy, Debug)]
-struct Nobody;
-
-/// Nobody was asked.
-#[derive(Debug, thiserror::Error)]
-#[error("only the ledger is asked")]
-struct NotAsked;
-
-impl ContractCalls for Nobody {
-    type Error = NotAsked;
-
-    async fn call(&self, _: Address, _: Bytes, _: Option<u64>) -> Result<Bytes, NotAsked> {
-        Err(NotAsked)
-    }
 }

@@ -1,16 +1,14 @@
 use std::collections::BTreeSet;
 
-use alloy::primitives::{B256, U256};
-
 use super::Judge;
 use super::gathering::Matter;
 use super::hold::hold;
 use crate::admission::{
-    AgreementFact, ConditionFact, Decision, Facts, Horizon, Missing, Offer, Question, Recorded,
-    Verdict, judge,
+    Decision, Facts, Horizon, Missing, Offer, Question, Recorded, Verdict, judge,
 };
-use crate::ids::{AgreementId, ConditionId, Did};
-use crate::keeper::{self, ContractCalls, KeeperEvent};
+use crate::facts::{self, Fact};
+use crate::ids::{AgreementId, Did};
+use crate::keeper::{ContractCalls, KeeperEvent};
 use crate::ledger::facts::{FactKind, NewFact};
 use crate::ledger::upgrades::Upgrade;
 use crate::worker::Chain;
@@ -98,114 +96,73 @@ impl<C: ContractCalls> Judge<C> {
     /// Asks the node for one thing. No transaction is open. A failure is told to operators and otherwise the same as not knowing.
     async fn ask(&self, missing: Missing, horizon: Horizon, known: &mut Known) {
         known.asked.insert(missing);
-        let asked = match missing {
-            Missing::Agreement(id) => self.ask_agreement(id, horizon, known).await,
-            Missing::Condition(id) => self.ask_condition(id, horizon, known).await,
-            Missing::Owner(did) => self.ask_owner(did, horizon, known).await,
-            Missing::ActFrom => Ok(()),
+        let Some(at) = asked_at(missing, horizon) else {
+            return;
         };
-        if let Err(error) = asked {
-            tracing::warn!(error = %Chain(&error), "a fact cannot be read now; its verdict stays undecided");
+        let asked = (&self.calls, &self.deployment.contracts);
+        match facts::ask(asked, missing, at).await {
+            Ok(found) => {
+                let found = found.map(|fact| as_of(fact, horizon));
+                found
+                    .into_iter()
+                    .for_each(|fact| known.learn(fact, horizon));
+            }
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "a fact cannot be read now; its verdict stays undecided");
+            }
         }
     }
+}
 
-    /// A block whose state a full node has, and which a node that lags behind does not know: it must answer with an error then,
-    /// not with the past.
-    fn at(horizon: Horizon) -> u64 {
-        horizon.irreversible.unwrap_or_default().max(horizon.judged)
-    }
-
-    async fn ask_agreement(
-        &self,
-        id: AgreementId,
-        horizon: Horizon,
-        known: &mut Known,
-    ) -> Result<(), keeper::facts::Error<C::Error>> {
-        let facts = keeper::Facts::new(&self.calls, &self.deployment.contracts);
-        let found = facts.agreement(id, Some(Self::at(horizon))).await?;
-        // What was made after the judged block is not there yet, as far as this verdict goes.
-        let found = found.filter(|its| {
-            u64::try_from(its.block_number_updated).is_ok_and(|made| made <= horizon.judged)
-        });
-        let fact = found.as_ref().map(|its| AgreementFact {
-            did: its.did,
-            template: its.template_id,
-            conditions: its.conditions.clone(),
-            made: u64::try_from(its.block_number_updated).ok(),
-        });
-        if let (Some(fact), Some(its)) = (&fact, &found) {
-            let about = (FactKind::Agreement, id.0);
-            known.learn(about, fact, its.block_number_updated, horizon);
+/// A block whose state a full node has, and which a node that lags behind does not know: it must answer with an error then, not
+/// with the past. An owner is asked for at the irreversible block, and only once everything up to it is judged: were the asset
+/// given away before, an event would say so.
+fn asked_at(missing: Missing, horizon: Horizon) -> Option<u64> {
+    match missing {
+        Missing::Agreement(_) | Missing::Condition(_) => {
+            Some(horizon.irreversible.unwrap_or_default().max(horizon.judged))
         }
-        known.facts.agreements.insert(id, fact);
-        Ok(())
+        Missing::Owner(_) => horizon.irreversible.filter(|at| *at <= horizon.judged),
+        Missing::ActFrom => None,
     }
+}
 
-    async fn ask_condition(
-        &self,
-        id: ConditionId,
-        horizon: Horizon,
-        known: &mut Known,
-    ) -> Result<(), keeper::facts::Error<C::Error>> {
-        let facts = keeper::Facts::new(&self.calls, &self.deployment.contracts);
-        if let Some(its) = facts.condition(id, Some(Self::at(horizon))).await? {
-            let fact = ConditionFact {
-                type_ref: its.type_ref,
-                time_lock: its.time_lock,
-                time_out: its.time_out,
-            };
-            known.learn(
-                (FactKind::Condition, id.0),
-                &fact,
-                its.block_number,
-                horizon,
-            );
-            known.facts.conditions.insert(id, fact);
-        }
-        Ok(())
-    }
-
-    /// The owner is asked for at the irreversible block, and only once everything up to it is judged: were the asset given away
-    /// before, an event would say so.
-    async fn ask_owner(
-        &self,
-        did: Did,
-        horizon: Horizon,
-        known: &mut Known,
-    ) -> Result<(), keeper::facts::Error<C::Error>> {
-        let Some(irreversible) = horizon.irreversible.filter(|at| *at <= horizon.judged) else {
-            return Ok(());
-        };
-        let facts = keeper::Facts::new(&self.calls, &self.deployment.contracts);
-        if let Some(owner) = facts.did_owner(did, Some(irreversible)).await? {
-            let block = U256::from(irreversible);
-            known.learn((FactKind::DidOwner, did.0), &owner, block, horizon);
-            known.facts.owners.insert(did, owner);
-        }
-        Ok(())
+/// What was made after the judged block is not there yet, as far as this verdict goes.
+fn as_of(fact: Fact, horizon: Horizon) -> Fact {
+    match fact {
+        Fact::Agreement(id, found) => Fact::Agreement(
+            id,
+            found.filter(|its| its.made.is_some_and(|made| made <= horizon.judged)),
+        ),
+        other => other,
     }
 }
 
 impl Known {
-    /// Keeps a fact if the block that fixed it can no longer be reorganised away.
-    fn learn<T: serde::Serialize>(
-        &mut self,
-        about: (FactKind, B256),
-        fact: &T,
-        fixed_at: U256,
-        horizon: Horizon,
-    ) {
+    /// Takes a fact in, and keeps it if the block that fixed it can no longer be reorganised away.
+    fn learn(&mut self, fact: Fact, horizon: Horizon) {
         let irreversible = horizon.irreversible.unwrap_or_default();
-        if fixed_at > U256::from(irreversible) {
-            return;
-        }
-        if let Ok(value) = serde_json::to_value(fact) {
+        let is_fixed = |made: Option<u64>| made.is_some_and(|made| made <= irreversible);
+        let kept = match &fact {
+            Fact::Agreement(id, Some(its)) if is_fixed(its.made) => {
+                Some((FactKind::Agreement, id.0, serde_json::to_value(its)))
+            }
+            Fact::Condition { id, fact, made } if is_fixed(*made) => {
+                Some((FactKind::Condition, id.0, serde_json::to_value(fact)))
+            }
+            Fact::Owner(did, owner) => {
+                Some((FactKind::DidOwner, did.0, serde_json::to_value(owner)))
+            }
+            Fact::Agreement(..) | Fact::Condition { .. } => None,
+        };
+        if let Some((kind, about, Ok(value))) = kept {
             self.learned.push(NewFact {
-                about,
+                about: (kind, about),
                 value,
                 at_block: irreversible,
             });
         }
+        fact.put(&mut self.facts);
     }
 }
 

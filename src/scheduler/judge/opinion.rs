@@ -151,12 +151,7 @@ impl<C: ContractCalls> Judge<C> {
                 .iter()
                 .map(|its| its.condition)
                 .collect(),
-            agreement: agreement.map(|its| AgreementFact {
-                did: its.did,
-                template: its.template_id,
-                made: u64::try_from(its.block_number_updated).ok(),
-                conditions: its.conditions,
-            }),
+            agreement: agreement.map(AgreementFact::from),
             conditions,
             owner: facts.did_owner(expectation.did, at).await?,
         })

@@ -4,7 +4,7 @@ use super::ResolverSettings;
 use crate::documents::Documents;
 use crate::ids::{DeploymentId, JobId, JobName};
 use crate::ledger::leases::{self, Lease};
-use crate::ledger::{self, Ledger, job_documents};
+use crate::ledger::{self, Ledger, job_documents, parked};
 use crate::scheduler::{Error, holding};
 use crate::worker::Chain;
 use crate::workflows::{Finding, Want};
@@ -69,8 +69,10 @@ impl Errand {
             let seconds = pause.as_secs();
             tracing::warn!(%job, tries, problem, seconds, "{job} waits for its {words}; it is looked for again in {seconds} s");
         } else {
+            let reason = format!("the {words} could not be had in time: {problem}");
+            parked::park_document(&mut transaction, self.deployment, job, &reason).await?;
             leases::release(&mut transaction, &self.lease).await?;
-            tracing::warn!(%job, problem, "the {words} of {job} could not be had in time");
+            tracing::warn!(%job, problem, "the {words} of {job} could not be had in time; `parked replay` has it looked for again");
         }
         Ok(ledger::commit(transaction).await?)
     }

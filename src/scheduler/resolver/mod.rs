@@ -6,8 +6,11 @@
 //! (`errand.rs`), with no transaction open; what it finds is recorded, and the job decided anew from the rows. So a crash anywhere
 //! costs one fetch, and two replicas never disagree: a finding is final, whoever came first.
 //!
+//! What the agent found when it approved an agreement is taken over as it is and not looked for: nobody can put something else in
+//! its place between the approval and the job.
+//!
 //! What cannot be had now is looked for again with growing delay until a deadline, both by the database's clock; then that it could
-//! not be had is the finding. Only so many jobs are out on errands at once; a slow server holds up nobody else.
+//! not be had is the finding, and parked: an operator can have it looked for again. Only so many jobs are out on errands at once; a slow server holds up nobody else.
 //!
 //! A job is resolved only when its block is deep enough to act on. Before that a reorganisation could put another registration
 //! in the place of the one that was frozen, and what is frozen stays.
@@ -26,10 +29,11 @@ use super::Error;
 use crate::documents::Documents;
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
+use crate::ledger::agent::documents;
 use crate::ledger::specs::{self, Unresolved};
 use crate::ledger::{self, Ledger, Transaction, job_documents, leases, policies, registrations};
 use crate::worker::{Progress, Worker};
-use crate::workflows::{Catalog, Conclusion, Found, Resolution, Want, resolve};
+use crate::workflows::{Catalog, Conclusion, Finding, Found, Resolution, Want, resolve};
 use errand::Errand;
 
 /// Name that the resolver signs transitions with.
@@ -139,9 +143,30 @@ impl Resolver {
                         registrations::list_of_did(transaction, followed, did, up_to).await?;
                     found.put_registrations(did, events);
                 }
+                Conclusion::Wants(want) => match self.agent_found(transaction, job, &want).await? {
+                    Some(finding) => found.put(want, finding),
+                    None => return Ok(Conclusion::Wants(want)),
+                },
                 conclusion => return Ok(conclusion),
             }
         }
+    }
+
+    /// What the agent found of it when it approved the agreement: then the job rests on the same, and not on what a server or a tag
+    /// says by now.
+    async fn agent_found(
+        &self,
+        transaction: &mut Transaction,
+        job: &Unresolved,
+        want: &Want,
+    ) -> Result<Option<Finding>, Error> {
+        let id = self.deployment_id;
+        let found = documents::find(transaction, id, job.agreement, want).await?;
+        if let Some(finding) = &found {
+            job_documents::ask(transaction, job.job, want, self.settings.patience).await?;
+            job_documents::record(transaction, job.job, want, finding).await?;
+        }
+        Ok(found)
     }
 
     /// Notes what a job needs, leases it, and looks for it beside the ticks that follow.
@@ -151,7 +176,7 @@ impl Resolver {
         job: Unresolved,
         want: Want,
     ) -> Result<(), Error> {
-        job_documents::ask(&mut transaction, job.job, &want).await?;
+        job_documents::ask(&mut transaction, job.job, &want, self.settings.patience).await?;
         let leased = if self.errands.len() < ERRANDS {
             leases::take(&mut transaction, &[job.job.0], WORKER, errand::LEASE).await?
         } else {

@@ -270,3 +270,39 @@ fn values_without_sense_are_refused() {
             .contains("stands twice")
     );
 }
+
+#[test]
+fn each_part_of_an_origin_or_of_a_trusted_entry_must_be_right_by_itself() {
+    for origin in [
+        "http://aquarius.example",
+        "https://user@aquarius.example",
+        "https://:secret@aquarius.example",
+        "https://aquarius.example/ddo",
+        "https://aquarius.example/?a=b",
+        "https://aquarius.example/#a",
+        "aquarius.example",
+    ] {
+        let change = format!("  documentOrigins: ['{origin}']\n  images:");
+        let told = refused(("  images:", &change));
+        assert!(told.contains("documentOrigins"), "{told}");
+    }
+    let (did, hash) = (format!("did:op:{}", "02".repeat(32)), "ab".repeat(32));
+    for entry in [
+        format!("{{did: '{did}', file: '{hash}'}}"),
+        format!("{{did: '{did}', container: '{hash}'}}"),
+        format!("{{container: 'sha256:{hash}'}}"),
+        "{entrypoint: run}".to_owned(),
+        "{}".to_owned(),
+    ] {
+        let list = format!("trustedAlgorithms: [{entry}]");
+        let told = refused(("trustedAlgorithms: []", &list));
+        assert!(told.contains("trustedAlgorithms"), "{entry}: {told}");
+    }
+}
+
+#[test]
+fn a_catalog_beyond_the_limit_is_not_read() {
+    let large = vec![b'#'; LARGEST_CATALOG + 2];
+    let told = Catalog::parse(&large).unwrap_err();
+    assert!(matches!(told, BadCatalog::TooLarge), "{told}");
+}

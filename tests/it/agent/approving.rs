@@ -1,9 +1,15 @@
 //! An honest purchase is answered, once, and the row tells how.
 
+use alloy::primitives::keccak256;
+use alloy::signers::local::PrivateKeySigner;
 use tidewatch::agent::Kind;
+use tidewatch::app::anvil::Anvil;
+use tidewatch::ids::Did;
+use tidewatch::keeper::{Purchase, purchase};
 
 use super::bench::Post;
-use crate::judging::bench::{Bench, Rules};
+use crate::judging::bench::{Bench, Rules, document};
+use crate::support::documents::Web;
 
 #[tokio::test]
 async fn a_paid_agreement_is_answered_and_becomes_a_job() {
@@ -136,4 +142,70 @@ async fn an_account_that_is_no_provider_waits_and_says_how_to_mend_it() {
     post.make_due().await;
     post.run_until(&mut agent, purchase.agreement, "done agent")
         .await;
+}
+
+/// The consumer's document lies at an address; once the agent has approved, something else lies there.
+#[tokio::test]
+async fn what_was_approved_is_what_runs_whatever_the_server_says_by_then() {
+    let mut post = Post::start().await;
+    let web = Web::new();
+    let server = web.server().await;
+    post.documents = web.documents();
+    let raw = "privacy: {allowRawAlgorithm: true}";
+    post.offer(&[(post.did, raw)]);
+    let body = document("approved").to_string();
+    let address = server.serve("/document", body.clone());
+    let register = |purchase: &Purchase| {
+        let contracts = &post.chain.deployment.contracts;
+        let own = Did(purchase.agreement.0);
+        purchase::register_did(contracts, own, keccak256(&body), &[], address.as_bytes())
+    };
+    let (approved, other) = (post.chain.order(post.did), post.chain.order(post.did));
+    for purchase in [&approved, &other] {
+        post.chain.consumer.send(register(purchase)).await.unwrap();
+    }
+    post.chain.pay(&approved).await;
+    let mut agent = post.agent().await;
+    post.run(&mut agent).await;
+    assert_eq!(post.state(approved.agreement).await, "mined agent");
+    let asked = server.asked();
+    server.serve("/document", "swapped");
+    post.settle().await;
+    assert_eq!(post.job(approved.agreement).await.status, "queued");
+    let frozen = post.frozen(approved.agreement).await;
+    assert_eq!(frozen.algorithm.entrypoint, "approved");
+    assert_eq!(server.asked(), asked, "nobody asks again");
+
+    // what nobody approved is looked for
+    post.chain.buy(&other).await;
+    post.settle().await;
+    let status = post.job(other.agreement).await.status;
+    assert_eq!(status, "finished refused document_invalid");
+}
+
+#[tokio::test]
+async fn another_key_is_taken_over_while_the_agent_runs() {
+    let mut post = Post::start().await;
+    let first = post.paid().await;
+    let mut agent = post.agent().await;
+    post.run_until(&mut agent, first.agreement, "done agent")
+        .await;
+
+    let other = PrivateKeySigner::from_bytes(&Anvil::key(3).unwrap()).unwrap();
+    let contracts = &post.chain.deployment.contracts;
+    let call = purchase::add_did_provider(contracts, post.did, other.address());
+    post.chain.provider.send(call).await.unwrap();
+    post.keys.send_replace(other.clone());
+    let second = post.paid().await;
+    post.run_until(&mut agent, second.agreement, "done agent")
+        .await;
+    assert_eq!(post.sent_by_agent().await, 1);
+    let account: Vec<u8> =
+        sqlx::query_scalar("SELECT account FROM tidewatch.agent_acts WHERE agreement_id = $1")
+            .bind(second.agreement.0.as_slice())
+            .fetch_one(&post.pool)
+            .await
+            .unwrap();
+    assert_eq!(account, other.address().as_slice());
+    assert_eq!(post.fulfilments(&second).await, 1);
 }

@@ -13,10 +13,11 @@ use tidewatch::chain::Provider;
 use tidewatch::ids::{AgreementId, Did};
 use tidewatch::keeper::{Facts, Purchase, purchase};
 use tidewatch::worker::{Progress, Worker};
+use tidewatch::workflows::JobSpec;
+use tokio::sync::watch;
 
 use crate::judging::bench::{Bench, default_workflow, exhaust};
 use crate::support::database::Database;
-use crate::support::documents::Web;
 use crate::support::eventually;
 
 /// A gigawei.
@@ -49,6 +50,8 @@ pub(super) struct Post {
     bench: Bench,
     pub(super) did: Did,
     pub(super) key: PrivateKeySigner,
+    /// Where agents see which key is theirs.
+    pub(super) keys: watch::Sender<PrivateKeySigner>,
 }
 
 impl Deref for Post {
@@ -77,7 +80,13 @@ impl Post {
             purchase::add_did_provider(&bench.chain.deployment.contracts, did, key.address());
         bench.chain.provider.send(call).await.unwrap();
         bench.offer(&[(did, &default_workflow())]);
-        Self { bench, did, key }
+        let keys = watch::Sender::new(key.clone());
+        Self {
+            bench,
+            did,
+            key,
+            keys,
+        }
     }
 
     pub(super) fn database(&self) -> &Database {
@@ -115,13 +124,13 @@ impl Post {
             genesis_hash: calls.genesis_hash().await.unwrap(),
             calls,
             node: Node::new([url]).unwrap(),
-            documents: Web::new().documents(),
+            documents: self.documents.clone(),
         };
         let catalog = self.catalog.subscribe();
         Agent::new(
             self.ledger.clone(),
             works,
-            self.key.clone(),
+            self.keys.subscribe(),
             catalog,
             settings,
         )
@@ -266,6 +275,17 @@ impl Post {
             .node
             .request("anvil_setNextBlockBaseFeePerGas", parameters)
             .await;
+    }
+
+    /// What an agreement's only job runs.
+    pub(super) async fn frozen(&self, agreement: AgreementId) -> JobSpec {
+        let body: Vec<u8> =
+            sqlx::query_scalar("SELECT body FROM ledger.job_specs WHERE job_id = $1")
+                .bind(self.job(agreement).await.id)
+                .fetch_one(&self.pool)
+                .await
+                .unwrap();
+        serde_json::from_slice(&body).unwrap()
     }
 
     /// How many tokens an account has.

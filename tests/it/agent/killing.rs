@@ -1,31 +1,32 @@
 //! Whatever dies where, and however many agents share a key: each act is on the chain once.
 
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use alloy::primitives::U256;
 use tidewatch::worker::{self, Pace, Wake, Worker};
 use tokio_util::sync::CancellationToken;
 
-use super::bench::{Post, TestAgent};
+use super::bench::{Post, TestAgent, tick};
+use crate::judging::bench::Rules;
 
-/// More awaits than three ticks of one act have.
-const MOST_WAITS: usize = 400;
-/// How many awaits lie between two cuts.
-const STRIDE: usize = 2;
+/// Cuts over the ticks that take an act from nothing to mined. How often these have to wait is the machine's and the scheduler's
+/// doing, so the cuts are spread over however many times an undisturbed agent waited.
+const CUTS: usize = 40;
 
-/// Polls a future until it has had to wait `times` times, and drops it there. Answers whether it ended before.
-async fn cut_after(future: impl Future, times: usize) -> bool {
+/// Polls a future until it has had to wait `times` times, and drops it there or where it ends. Answers how often it waited.
+async fn cut_after(future: impl Future, times: usize) -> usize {
     let mut future = pin!(future);
     let mut waits = 0;
     poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(_) => Poll::Ready(true),
-        Poll::Pending if waits == times => Poll::Ready(false),
-        Poll::Pending => {
+        Poll::Pending if waits < times => {
             waits += 1;
             Poll::Pending
         }
+        Poll::Ready(_) | Poll::Pending => Poll::Ready(waits),
     })
     .await
 }
@@ -36,32 +37,48 @@ async fn several(agent: &mut TestAgent) {
     }
 }
 
+/// Makes a purchase, drops an agent that answers it after so many waits, and lets another one finish: the act is on the chain
+/// once, by one transaction. Answers how often the first one waited, and where it left the act.
+async fn answered_though_cut(post: &mut Post, times: usize) -> (usize, String) {
+    let before = post.sent_by_agent().await;
+    let purchase = post.chain.order(post.did);
+    post.chain.consumer.send(purchase.create()).await.unwrap();
+    post.chain.consumer.send(purchase.lock()).await.unwrap();
+    post.settle().await;
+    let mut first = post.agent().await;
+    // one future over the ticks that take the act from nothing to mined, so that the cuts fall on all awaits of them
+    let waits = cut_after(several(&mut first), times).await;
+    drop(first);
+    let left = post.state(purchase.agreement).await;
+    post.end_leases().await;
+    let mut second = post.agent().await;
+    tick(&mut second).await;
+    post.chain.node.mine(Rules::default().irreversible).await;
+    post.run_until(&mut second, purchase.agreement, "done agent")
+        .await;
+    assert_eq!(post.fulfilments(&purchase).await, 1, "cut after {times}");
+    assert_eq!(post.sent_by_agent().await, before + 1, "cut after {times}");
+    let signed = post.signed(purchase.agreement).await;
+    assert_eq!(signed.len(), 1, "cut after {times}: {signed:?}");
+    (waits, left)
+}
+
 #[tokio::test]
 async fn an_agent_that_is_dropped_at_any_await_is_healed_by_the_next() {
     let mut post = Post::start().await;
-    let mut acts = 0;
-    for times in 0..MOST_WAITS {
-        let purchase = post.paid().await;
-        post.settle().await;
-        let mut first = post.agent().await;
-        // one future over the ticks that take the act from nothing to mined, so that every await of them is met once
-        let ended = cut_after(several(&mut first), times * STRIDE).await;
-        drop(first);
-        post.end_leases().await;
-        let mut second = post.agent().await;
-        post.run_until(&mut second, purchase.agreement, "done agent")
-            .await;
-        acts += 1;
-        assert_eq!(post.fulfilments(&purchase).await, 1, "cut after {times}");
-        assert_eq!(post.sent_by_agent().await, acts, "cut after {times}");
-        let signed = post.signed(purchase.agreement).await;
-        assert_eq!(signed.len(), 1, "cut after {times}: {signed:?}");
-        if ended {
-            // nothing was left to cut off
-            return;
-        }
+    let mut all = post.chain.order(post.did);
+    all.amount *= U256::from(CUTS + 1);
+    post.chain.fund(&all).await;
+    let (waits, left) = answered_though_cut(&mut post, usize::MAX).await;
+    assert_eq!(left, "mined agent", "undisturbed, {waits} waits");
+    let mut met = BTreeSet::new();
+    for cut in 0..CUTS {
+        met.insert(answered_though_cut(&mut post, waits * cut / CUTS).await.1);
     }
-    panic!("a tick waits more than {MOST_WAITS} times")
+    // the cuts fell before the act was known, before and after it was signed, and after the chain had the transaction
+    for state in ["", "waiting", "sent", "mined agent"] {
+        assert!(met.contains(state), "{state:?} is not among {met:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,15 +1,17 @@
 //! What an intended purchase is promised is what it gets, by exactly the transactions that were named.
 
-use alloy::primitives::U256;
+use alloy::primitives::{B256, U256, keccak256};
+use tidewatch::app::anvil::Options;
 use tidewatch::ids::{AgreementId, Did};
 use tidewatch::jobs::Reason;
-use tidewatch::preflight::{Intention, Preflight, Present, preflight, safe_batch};
+use tidewatch::keeper::KeeperVersion;
+use tidewatch::preflight::{Intention, Naming, Preflight, Present, preflight, safe_batch};
 use tidewatch::workflows::{Catalog, Found, Want};
 
-use crate::support::documents::Web;
-
 use super::bench::Post;
-use crate::judging::bench::{default_workflow, document, inline};
+use crate::judging::bench::{Bench, Rules, default_workflow, document, inline};
+use crate::support::documents::Web;
+use crate::support::keeper::Chain;
 
 fn intention(post: &Post) -> Intention {
     Intention {
@@ -23,7 +25,6 @@ fn intention(post: &Post) -> Intention {
 
 async fn ask(post: &Post, intention: &Intention) -> Preflight {
     let catalog: std::sync::Arc<Catalog> = std::sync::Arc::clone(&post.catalog.borrow());
-    let documents = Web::new().documents();
     let mut found = Found::default();
     loop {
         let present = Present {
@@ -37,27 +38,38 @@ async fn ask(post: &Post, intention: &Intention) -> Preflight {
             None => return answer,
             Some(Want::Registrations { did }) => found.put_registrations(did, Vec::new()),
             Some(want) => {
-                let finding = documents.find(&want).await.unwrap();
+                let finding = post.documents.find(&want).await.unwrap();
                 found.put(want, finding);
             }
         }
     }
 }
 
-#[tokio::test]
-async fn the_named_transactions_make_the_promised_job() {
-    let mut post = Post::start().await;
+/// Purchases that name nothing, a document, and the address of one: each is promised, and its named transactions, sent in the named
+/// order, make the promised job.
+async fn promises_are_kept(mut post: Post) {
+    let web = Web::new();
+    let server = web.server().await;
+    post.documents = web.documents();
     let raw = format!(
         "privacy: {{allowRawAlgorithm: true}}, {}",
         default_workflow()
     );
     post.offer(&[(post.did, &raw)]);
-    let with_document = Intention {
-        document: Some(inline(&document("python $ALGO"))),
-        ..intention(&post)
-    };
+    let inline = Naming::inline(inline(&document("inline")));
+    let body = document("elsewhere").to_string();
+    let address = server.serve("/document", body.clone());
+    let at = Naming::at(&address, keccak256(&body));
     let mut agent = post.agent().await;
-    for (intention, transactions) in [(intention(&post), 3), (with_document, 4)] {
+    for (document, transactions, entrypoint) in [
+        (None, 3, "default"),
+        (Some(inline), 4, "inline"),
+        (Some(at), 4, "elsewhere"),
+    ] {
+        let intention = Intention {
+            document,
+            ..intention(&post)
+        };
         let answer = ask(&post, &intention).await;
         assert_eq!(answer.refused, None, "{:#?}", answer.rules);
         assert_eq!(answer.price, Some(U256::from(10)));
@@ -75,10 +87,27 @@ async fn the_named_transactions_make_the_promised_job() {
         for call in answer.calls {
             post.chain.consumer.send(call).await.unwrap();
         }
-        post.run_until(&mut agent, intention.agreement, "done agent")
-            .await;
+        post.run(&mut agent).await;
+        post.settle().await;
         assert_eq!(post.job(intention.agreement).await.status, "queued");
+        assert_eq!(
+            post.frozen(intention.agreement).await.algorithm.entrypoint,
+            entrypoint
+        );
     }
+}
+
+#[tokio::test]
+async fn the_named_transactions_make_the_promised_job() {
+    promises_are_kept(Post::start().await).await;
+}
+
+#[tokio::test]
+async fn the_named_transactions_make_the_promised_job_where_a_template_contract_makes_agreements() {
+    let chain = Chain::deployed(Options::default(), KeeperVersion::V0_12_7, false).await;
+    let post = Post::over(Bench::on(chain, Rules::default()).await).await;
+    assert_eq!(post.chain.deployment.template_ids, Vec::<B256>::new());
+    promises_are_kept(post).await;
 }
 
 #[tokio::test]
@@ -89,7 +118,7 @@ async fn what_would_be_refused_is_told_before_anything_is_sent() {
         ..intention(&post)
     };
     let raw = Intention {
-        document: Some(inline(&document("python $ALGO"))),
+        document: Some(Naming::inline(inline(&document("python $ALGO")))),
         ..intention(&post)
     };
     let foreign = Intention {

@@ -9,6 +9,8 @@ use alloy::providers::Provider as _;
 use alloy::rpc::types::TransactionRequest;
 
 use serde_json::json;
+use tidewatch::keeper;
+use tidewatch::ledger::{self, parked};
 use tidewatch::worker::Worker;
 
 use super::bench::{GWEI, Post, tick};
@@ -305,4 +307,48 @@ async fn a_gap_that_somebody_else_leaves_with_our_key_is_filled() {
     let signed = post.signed(purchase.agreement).await;
     let filler = signed.iter().find(|one| one.nonce == 0).unwrap();
     assert_eq!(filler.purpose, "cancel");
+}
+
+#[tokio::test]
+async fn an_act_that_reverts_is_parked_and_tried_again_when_an_operator_says_so() {
+    let mut post = Post::start().await;
+    let purchase = post.paid().await;
+    post.settle().await;
+    let mut agent = post.agent().await;
+    post.chain.node.automine(false).await;
+    tick(&mut agent).await;
+    assert_eq!(post.state(purchase.agreement).await, "sent");
+    // comes first in the block, and the agent is no provider any more
+    let contracts = post.chain.deployment.contracts.clone();
+    let removal = keeper::purchase::remove_did_provider(&contracts, post.did, post.address());
+    let removal = post.chain.provider.submit(vec![removal]).await.unwrap();
+    post.chain.node.mine(1).await;
+    post.chain.node.automine(true).await;
+    post.chain.provider.mined(removal).await.unwrap();
+    let row = post
+        .run_until(&mut agent, purchase.agreement, "failed reverted")
+        .await;
+    assert!(row.detail.unwrap().contains("without effect"));
+
+    let mut connection = post.ledger.acquire().await.unwrap();
+    let [entry] =
+        <[_; 1]>::try_from(parked::list(&mut connection, post.id, 10).await.unwrap()).unwrap();
+    let key = format!("approve {}", purchase.agreement);
+    assert_eq!((entry.kind.as_str(), entry.key), ("act", key));
+    let back = keeper::purchase::add_did_provider(&contracts, post.did, post.address());
+    post.chain.provider.send(back).await.unwrap();
+    post.run(&mut agent).await;
+    assert_eq!(
+        post.state(purchase.agreement).await,
+        "failed reverted",
+        "nobody said so yet"
+    );
+    let mut transaction = post.ledger.begin().await.unwrap();
+    let replayed = parked::replay(&mut transaction, post.id, entry.id).await;
+    assert!(replayed.unwrap().is_some());
+    ledger::commit(transaction).await.unwrap();
+    post.run_until(&mut agent, purchase.agreement, "done agent")
+        .await;
+    assert_eq!(post.fulfilments(&purchase).await, 1);
+    assert_eq!(post.sent_by_agent().await, 2);
 }

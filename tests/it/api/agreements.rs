@@ -213,11 +213,13 @@ async fn an_intended_purchase_is_judged_as_it_will_be_and_its_transactions_make_
         );
     }
     // A stranger's address is not fetched for a stranger.
-    let elsewhere = with(
+    let mut elsewhere = with(
         &open,
         "document",
         json!("https://documents.example/workflow"),
     );
+    let without_checksum = elsewhere.clone();
+    elsewhere["documentChecksum"] = json!(format!("0x{}", "ab".repeat(32)));
     let told: Value = preflight(&api, &elsewhere).await.json().await.unwrap();
     assert_eq!(told["verdict"], "unsettled");
     assert!(
@@ -234,6 +236,7 @@ async fn an_intended_purchase_is_judged_as_it_will_be_and_its_transactions_make_
         with("did:op:7", "amount", json!("1")),
         with(&open, "amount", json!("ten")),
         with(&open, "document", json!(7)),
+        without_checksum,
         with(&open, "document", json!("x".repeat(2049))),
     ];
     for asked in wrong {

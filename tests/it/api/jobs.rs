@@ -73,6 +73,7 @@ fn shown_job() -> Value {
         "workflow": {"source": "consumer", "algorithm": null, "image": "docker.io/library/python", "tag": "3.12",
                      "digest": format!("sha256:{}", "5".repeat(64)),
                      "resources": {"cpu": "1", "memory": "1Gi", "disk": "2Gi", "maxExecutionSeconds": 60}},
+        "awaited": null,
         "attempts": [{"number": 1, "startedAt": "2026-01-01T00:03:00Z", "finishedAt": "2026-01-01T00:04:00Z", "stages": [
             {"stage": "configure", "startedAt": "2026-01-01T00:03:01Z", "finishedAt": "2026-01-01T00:03:02Z"},
             {"stage": "algorithm", "startedAt": "2026-01-01T00:03:03Z", "finishedAt": "2026-01-01T00:03:04Z",
@@ -109,6 +110,40 @@ async fn a_job_is_shown_in_full_and_what_the_algorithm_could_choose_to_operators
         service.json("/v1/sync").await["isolation"],
         json!({"state": "proven", "at": "2026-01-01T00:03:00Z"})
     );
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_a_document_says_for_what_since_when_why_and_until_when() {
+    let (service, mut connection) = Service::start().await;
+    let job = rows::job(&mut connection, 2).await;
+    let wants = [
+        (
+            r#"{"what":"bytes","of":"code","addresses":["https://secret.example/?key=hidden"],"expected":null,"trusted":false}"#,
+            "code",
+        ),
+        (
+            r#"{"what":"image","name":"docker.io/library/python","tag":"3.12","digest":null}"#,
+            "image",
+        ),
+    ];
+    let path = format!("/v1/jobs/{}", rows::name(2));
+    for (number, (want, what)) in (1_u8..).zip(wants) {
+        let statement = format!(
+            "UPDATE ledger.job_documents SET finding = 'unknown' WHERE job_id = {job};
+             INSERT INTO ledger.job_documents (job_id, want_sha256, want, asked_at, until, tries, tried_at, problem)
+             VALUES ({job}, '{key}', '{want}', '2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z', 3, now(), 'the server answered 404 Not Found');
+             UPDATE ledger.job_state SET phase = 'awaiting_document' WHERE job_id = {job}",
+            key = rows::bytea(B256::repeat_byte(number).as_slice()),
+        );
+        execute(&mut connection, &statement).await.unwrap();
+        let shown = service.json(&path).await;
+        let awaited = json!({"what": what, "since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "tries": 3,
+                             "problem": "the server answered 404 Not Found"});
+        assert_eq!(shown["awaited"], awaited);
+    }
+    let queued = format!("UPDATE ledger.job_state SET phase = 'queued' WHERE job_id = {job}");
+    execute(&mut connection, &queued).await.unwrap();
+    assert_eq!(service.json(&path).await["awaited"], Value::Null);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ const MODULES: [(&str, &[&str]); 23] = [
     ("results", &["ids", "fault", "engine"]),
     ("chain", &["ids", "fault", "clock", "worker"]),
     ("keeper", &["ids", "fault", "clock", "worker", "chain"]),
+    ("facts", &["ids", "admission", KEEPER]),
     (
         "documents",
         &["ids", "fault", "worker", "admission", "workflows"],
@@ -63,6 +64,7 @@ const MODULES: [(&str, &[&str]); 23] = [
         "scheduler",
         &[
             "documents",
+            "facts",
             "ids",
             "fault",
             "clock",
@@ -81,6 +83,7 @@ const MODULES: [(&str, &[&str]); 23] = [
         "agent",
         &[
             "documents",
+            "facts",
             "ids",
             "fault",
             "clock",

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tidewatch::ids::Did;
 use tidewatch::keeper::{Account, Purchase, purchase};
+use tidewatch::ledger::{self, parked};
 use tidewatch::scheduler::{Resolver, ResolverSettings};
 use tidewatch::worker::Worker;
 use tidewatch::workflows::{Code, JobSpec};
@@ -195,6 +196,30 @@ async fn patience_ends_with_a_refusal_and_is_counted_by_the_ledger() {
         .await
         .unwrap();
     assert_eq!(problem, "the server answered 404 Not Found");
+
+    // an operator sees it, and once the server is back has it looked for again
+    let (bench, job) = (&scene.bench, scene.bench.job(purchase.agreement).await);
+    let mut connection = bench.ledger.acquire().await.unwrap();
+    let [entry] =
+        <[_; 1]>::try_from(parked::list(&mut connection, bench.id, 10).await.unwrap()).unwrap();
+    assert_eq!(entry.kind, "document");
+    let why = "the workflow document could not be had in time: the server answered 404 Not Found";
+    assert_eq!(entry.reason, why);
+    scene.server.serve("/never", "never");
+    let mut transaction = bench.ledger.begin().await.unwrap();
+    let replayed = parked::replay(&mut transaction, bench.id, entry.id).await;
+    assert_eq!(replayed.unwrap().unwrap().id, entry.id);
+    ledger::commit(transaction).await.unwrap();
+    assert_eq!(scene.status(&purchase).await, "awaiting_document");
+    assert_eq!(
+        bench.verdicts(job.id).await,
+        ["admitted", "refused", "admitted"]
+    );
+    let wrong = "finished refused document_invalid";
+    scene.until(&mut scene.resolver(), &purchase, wrong).await;
+    let mut transaction = bench.ledger.begin().await.unwrap();
+    let again = parked::replay(&mut transaction, bench.id, entry.id).await;
+    assert_eq!(again.unwrap(), None, "it is replayed once");
 }
 
 #[tokio::test]

@@ -1,17 +1,19 @@
-//! What another catalog would have made of past purchases: said from the ledger alone, and nothing is changed by asking.
+//! What another catalog would have made of past purchases: nothing is changed by asking, and no stranger's server is asked.
 
+use tidewatch::chain::Provider;
 use tidewatch::ids::JobName;
 use tidewatch::scheduler::{Difference, rejudge};
 use tidewatch::workflows::Catalog;
 
-use super::bench::{Bench, default_workflow, document, inline};
+use super::bench::{Bench, DIGEST, default_workflow, document, inline};
 
 /// The differences that a catalog with one asset of these keys would make, as job and words.
 async fn differences(bench: &Bench, asset: &str) -> Vec<(JobName, String, String)> {
     let text = format!("policy: {{images: [docker.io/library/python]}}\nassets: [{asset}]\n");
     let catalog = Catalog::parse(text.as_bytes()).unwrap();
     let deployment = &bench.chain.deployment;
-    let found = rejudge(&bench.ledger, bench.id, deployment, &catalog)
+    let calls = Provider::new(bench.chain.node.url().as_str()).unwrap();
+    let found = rejudge((&bench.ledger, calls), bench.id, deployment, &catalog)
         .await
         .unwrap();
     let words = |it: Difference| (it.job, it.then, it.now);
@@ -87,14 +89,25 @@ async fn a_new_catalog_says_which_purchases_it_would_have_decided_otherwise() {
         .map(|(_, then, now)| (then.as_str(), now.as_str()))
         .collect();
     assert_eq!(other.len(), 3, "{other:?}");
-    // What it would run was never asked, and the ledger alone cannot say.
-    assert!(words.contains(&("not_our_asset", "undecided")), "{words:?}");
+    // nobody needed to know what it was made under, so the contracts are asked now
+    assert!(words.contains(&("not_our_asset", "runs")), "{words:?}");
     assert_eq!(
         words
             .iter()
             .filter(|it| **it == ("runs", "not_our_asset"))
             .count(),
         2
+    );
+
+    // a workflow that has to be looked for is not looked for
+    let unpinned = default_workflow().replace(&format!("checksum: '{DIGEST}'"), "tag: '3'");
+    let unpinned = format!("{{did: '{}', minimumPrice: 10, {unpinned}}}", elsewhere.did);
+    let said = differences(&bench, &unpinned).await;
+    let considered = "awaiting_document: it would be considered, and the image's digest looked for";
+    assert!(
+        said.iter()
+            .any(|(_, then, now)| then == "not_our_asset" && now == considered),
+        "{said:?}"
     );
 
     assert_eq!(rows().await, before, "asking changes nothing");

@@ -3,9 +3,11 @@
 use std::str::FromStr;
 use std::thread;
 
+use sha2::Digest;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tidewatch::ledger::{Ledger, MIGRATIONS};
+use tokio::sync::OnceCell;
 
 /// An own, migrated database.
 pub(crate) struct Database {
@@ -20,24 +22,23 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Creates and migrates one.
+    /// Creates a migrated one: a copy of one that was migrated once, since that is much cheaper than migrating each.
     pub(crate) async fn create() -> Self {
-        let database = Self::create_empty().await;
-        MIGRATIONS.run(&database.pool).await.unwrap();
-        database
+        static MIGRATED: OnceCell<String> = OnceCell::const_new();
+        let template = MIGRATED.get_or_init(migrated).await;
+        Self::copy(template).await
     }
 
     /// Creates one without any table.
     pub(crate) async fn create_empty() -> Self {
-        let mut url = url::Url::parse(&super::required("TIDEWATCH_TEST_POSTGRES")).unwrap();
-        let server = PgConnectOptions::from_str(url.as_str()).unwrap();
+        Self::copy("template1").await
+    }
+
+    async fn copy(template: &str) -> Self {
+        let (server, mut url) = server();
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
-        let mut connection = server.connect().await.unwrap();
-        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        connection.close().await.unwrap();
+        let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        execute_on(&server, &statement).await.unwrap();
         url.set_path(&name);
         let pool = PgPoolOptions::new()
             .max_connections(10)
@@ -54,6 +55,54 @@ impl Database {
     }
 }
 
+fn server() -> (PgConnectOptions, url::Url) {
+    let url = url::Url::parse(&super::required("TIDEWATCH_TEST_POSTGRES")).unwrap();
+    (PgConnectOptions::from_str(url.as_str()).unwrap(), url)
+}
+
+async fn execute_on(server: &PgConnectOptions, statement: &str) -> sqlx::Result<()> {
+    let mut connection = server.connect().await?;
+    sqlx::query(AssertSqlSafe(statement.to_owned()))
+        .execute(&mut connection)
+        .await?;
+    connection.close().await
+}
+
+/// Makes sure that there is a database with these very migrations, and answers its name. It is made under another name first, so
+/// that a half-made one is never taken for it; of several test runs that make it at once one wins.
+async fn migrated() -> String {
+    let (server, mut url) = server();
+    let mut sum = sha2::Sha256::new();
+    for migration in MIGRATIONS.iter() {
+        sum.update(&migration.checksum);
+    }
+    let name = format!("migrated_{}", &alloy::hex::encode(sum.finalize())[..16]);
+    let there = format!("SELECT 1 FROM pg_database WHERE datname = '{name}'");
+    let mut connection = server.connect().await.unwrap();
+    let there: Option<i32> = sqlx::query_scalar(AssertSqlSafe(there))
+        .fetch_optional(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    if there.is_some() {
+        return name;
+    }
+    let making = format!("making_{}", uuid::Uuid::new_v4().simple());
+    execute_on(&server, &format!("CREATE DATABASE {making}"))
+        .await
+        .unwrap();
+    url.set_path(&making);
+    let pool = PgPool::connect(url.as_str()).await.unwrap();
+    MIGRATIONS.run(&pool).await.unwrap();
+    pool.close().await;
+    let renamed = format!("ALTER DATABASE {making} RENAME TO {name}");
+    if execute_on(&server, &renamed).await.is_err() {
+        let dropped = format!("DROP DATABASE IF EXISTS {making} WITH (FORCE)");
+        execute_on(&server, &dropped).await.unwrap();
+    }
+    name
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());
@@ -64,12 +113,8 @@ impl Drop for Database {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let mut connection = server.connect().await.unwrap();
                 let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                sqlx::query(AssertSqlSafe(statement))
-                    .execute(&mut connection)
-                    .await
-                    .unwrap();
+                execute_on(&server, &statement).await.unwrap();
             });
         })
         .join();

@@ -9,16 +9,19 @@
 //! ```
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use alloy::primitives::{Address, B256, U256, keccak256};
+use serde_json::{Value, json};
 use tidewatch::app::anvil::{Anvil, Options};
 use tidewatch::app::packages;
 use tidewatch::ids::{AgreementId, Did};
 use tidewatch::keeper::{
-    self, Account, Blueprint, Call, Deployment, KeeperVersion, Mined, Order, Proxies, Purchase,
-    purchase,
+    self, Account, Blueprint, Call, Deployed, Deployment, KeeperVersion, Mined, Order, Proxies,
+    Purchase, purchase,
 };
+
+use tokio::sync::OnceCell;
 
 use super::anvil::Node;
 
@@ -56,6 +59,63 @@ pub(crate) async fn artifacts_of(version: KeeperVersion) -> PathBuf {
         .unwrap()
 }
 
+/// More blocks than any test's depth of what is irreversible looks back from its first block.
+const WITHOUT_STATES: u64 = 8;
+
+/// A chain as it was when its contracts had been deployed.
+struct Settled {
+    /// The node's state, as `anvil_dumpState` gives it: accounts, blocks and transactions.
+    state: Value,
+    deployed: Deployed,
+}
+
+/// Brings the contracts onto a fresh node. The first chain of its kind in this process really deploys them; the others begin where
+/// that one stood then, which takes a twentieth of the time.
+async fn settled(
+    node: &Node,
+    (owner, admin): (&Account, &Account),
+    version: KeeperVersion,
+    proxied: bool,
+) -> Deployed {
+    static OLD: OnceCell<Settled> = OnceCell::const_new();
+    static OLD_PROXIED: OnceCell<Settled> = OnceCell::const_new();
+    static NEW: OnceCell<Settled> = OnceCell::const_new();
+    let is_first = AtomicBool::new(false);
+    let first = async || {
+        let mut blueprint = Blueprint::bare(version, artifacts_of(version).await);
+        if proxied {
+            let fetched =
+                tokio::task::spawn_blocking(|| packages::proxy_artifacts(&super::cache()));
+            blueprint.proxies = Some(Proxies {
+                admin: admin.address(),
+                artifacts: fetched.await.unwrap().unwrap(),
+            });
+        }
+        let deployed = keeper::deploy(owner, &blueprint).await.unwrap();
+        is_first.store(true, Ordering::Relaxed);
+        let state = node.request("anvil_dumpState", json!([])).await;
+        Settled { state, deployed }
+    };
+    let kept = match (version, proxied) {
+        (KeeperVersion::V0_12_7, false) => &OLD,
+        (KeeperVersion::V0_12_7, true) => &OLD_PROXIED,
+        (KeeperVersion::V0_13_2, _) => &NEW,
+    };
+    let settled = kept.get_or_init(first).await;
+    if !is_first.into_inner() {
+        let loaded = node
+            .request("anvil_loadState", json!([settled.state]))
+            .await;
+        assert_eq!(loaded, Value::Bool(true));
+    }
+    // A node that begins there has no states of the blocks before, so nobody may have to ask for one.
+    node.mine(WITHOUT_STATES).await;
+    Deployed {
+        deployment: settled.deployed.deployment.clone(),
+        dispenser: settled.deployed.dispenser,
+    }
+}
+
 impl Chain {
     /// A chain that makes a block per transaction.
     pub(crate) async fn start() -> Self {
@@ -76,16 +136,7 @@ impl Chain {
             Account::connect(node.url(), &key).await.unwrap()
         };
         let (owner, admin) = (account(0).await, account(4).await);
-        let mut blueprint = Blueprint::bare(version, artifacts_of(version).await);
-        if proxied {
-            let fetched =
-                tokio::task::spawn_blocking(|| packages::proxy_artifacts(&super::cache()));
-            blueprint.proxies = Some(Proxies {
-                admin: admin.address(),
-                artifacts: fetched.await.unwrap().unwrap(),
-            });
-        }
-        let deployed = keeper::deploy(&owner, &blueprint).await.unwrap();
+        let deployed = settled(&node, (&owner, &admin), version, proxied).await;
         Self {
             deployment: deployed.deployment,
             dispenser: deployed.dispenser,

@@ -12,7 +12,7 @@ use alloy::primitives::utils::format_ether;
 use anyhow::{Context, bail};
 
 use super::opening::say;
-use super::past_purchases;
+use super::{owners, past_purchases};
 use crate::app::config::{
     AgentConfig, ApiConfig, ChainConfig, Environment, Secret, ServiceConfig, ServiceOptions,
 };
@@ -50,9 +50,12 @@ pub(in crate::app) async fn run(
     };
     let ledger = check_databases(&config, &mut report).await?;
     if let Some(chain) = &config.chain {
-        check_chain(chain, keeper.as_ref(), ledger.as_ref(), &mut report).await?;
+        let keeper = keeper.as_ref();
+        check_chain((&config, chain), keeper, ledger.as_ref(), &mut report).await?;
     }
-    if let (Some(keeper), Some(ledger), Some(_)) = (&keeper, &ledger, &config.catalog) {
+    if let (Some(keeper), Some(ledger), Some(_), Some(_)) =
+        (&keeper, &ledger, &config.catalog, &config.chain)
+    {
         let compared = past_purchases::compare(&config, keeper, ledger).await;
         report.add("past purchases", compared)?;
     }
@@ -187,7 +190,7 @@ async fn check_logins(ledger: &Ledger) -> anyhow::Result<String> {
 }
 
 async fn check_chain(
-    chain: &ChainConfig,
+    (config, chain): (&ServiceConfig, &ChainConfig),
     keeper: Option<&Deployment>,
     ledger: Option<&Ledger>,
     report: &mut Report,
@@ -213,6 +216,12 @@ async fn check_chain(
     report.add("quorum", reached)?;
     if let (Some(provider), Some(keeper)) = (answering.first(), keeper) {
         report.add("templates", check_templates(provider, keeper).await)?;
+        let catalog = catalog::open(config.catalog.as_deref());
+        if let Ok(catalog) = catalog {
+            let catalog = catalog.receiver().borrow().clone();
+            let owned = owners::check(&catalog, provider, keeper).await;
+            report.add("owners", owned)?;
+        }
     }
     Ok(())
 }

@@ -25,8 +25,10 @@ pub(super) use court::Court;
 
 /// Depth of what is final: less than the blocks that are mined at the end.
 const FINAL_SOON: u64 = 5;
-/// Depth of what is final: more than any row has blocks.
-const FINAL_LATE: u64 = 40;
+/// Rows that are done, and taken back, together.
+const HANDFUL: usize = 6;
+/// Depth of what is final: more than a handful of rows has blocks.
+const FINAL_LATE: u64 = 100;
 
 /// Gas for several calls at once: less than a block of the chain has.
 const BATCH_GAS: u64 = 12_000_000;
@@ -137,21 +139,26 @@ impl Market {
         (deals(courses), court)
     }
 
-    /// Does row after row while a judge looks on, who is replaced by a new one each time. Every row is done, judged, taken back by a
-    /// reorganisation, judged, and done again in other blocks.
+    /// Does row after row while a judge looks on, who is replaced by a new one each time. A handful of rows at a time is done, judged,
+    /// taken back by a reorganisation, judged, done again in other blocks, and judged.
     pub(super) async fn trade_twice(mut self, rows: &[&Row]) -> (Vec<Deal>, Court) {
         let mut courses = self.prepare(rows).await;
         let mut court = self.court(&courses, FINAL_LATE).await;
-        for course in &mut courses {
-            court.judge().await;
-            let (before, snapshot) = (course.state, self.chain.node.snapshot().await);
-            self.finish(course).await;
+        court.judge().await;
+        for handful in courses.chunks_mut(HANDFUL) {
+            let before: Vec<_> = handful.iter().map(|course| course.state).collect();
+            let snapshot = self.chain.node.snapshot().await;
+            for course in &mut *handful {
+                self.finish(course).await;
+            }
             court.judge().await;
             self.chain.node.revert(snapshot).await;
             self.chain.node.mine(1).await;
             court.judge().await;
-            course.state = before;
-            self.finish(course).await;
+            for (course, before) in handful.iter_mut().zip(before) {
+                course.state = before;
+                self.finish(course).await;
+            }
             court.judge().await;
         }
         self.chain.node.mine(2 * FINAL_LATE).await;
