@@ -149,7 +149,7 @@ impl Verifier {
     }
 
     /// Whether another verifier, or a rollback, went on from where this step began.
-    async fn has_moved(&self, standing: &Standing) -> Result<bool, Error> {
+    pub(super) async fn has_moved(&self, standing: &Standing) -> Result<bool, Error> {
         let now = self.standing().await?;
         let place = |its: &Standing| (its.epoch, its.reread, its.verified);
         Ok(place(&now) != place(standing))

@@ -4,9 +4,10 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tidewatch::cluster::ComputeWorkflow;
-use tidewatch::cluster::manifests::{Subject, algorithm, configure, publish};
+use tidewatch::cluster::manifests::{Leaving, Subject, algorithm, configure, publish};
 use tidewatch::engine::Engine;
 use tidewatch::jobs::{Outcome, Reason};
+use tidewatch::workflows::Release;
 
 use crate::operator::{end, finished, plan, running, start};
 use crate::support::cluster::Namespace;
@@ -232,10 +233,14 @@ async fn our_pods_are_let_in_and_whatever_deviates_is_refused() {
     let workflows = namespace.api::<ComputeWorkflow>();
     let workflow = workflows.get(plan.job.as_str()).await.unwrap();
     let subject = Subject::new(&workflow, 1).unwrap();
+    let leaving = Leaving {
+        results: Release::Raw,
+        logs: Release::Raw,
+    };
     let stages = [
-        configure(&subject),
+        configure(&subject, 0),
         algorithm(&subject),
-        publish(&subject, true),
+        publish(&subject, leaving, 0),
     ];
     let pods = namespace.api::<Pod>();
     let ours = pod_of(&stages[1]);

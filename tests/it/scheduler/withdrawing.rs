@@ -6,9 +6,10 @@ use tidewatch::jobs::{Footing, Outcome, Phase, Reason};
 use tidewatch::scheduler::{Collector, Dispatcher, DispatcherSettings, Observer};
 use tidewatch::worker::Worker;
 
-use super::bench::{Bench, Job, dies_after, tick_until};
+use super::bench::{Bench, Job, tick_until};
 use super::engine::{Call, ScriptedEngine, When};
 use super::observing::started;
+use crate::support::dies_after;
 
 fn dispatcher(bench: &Bench) -> Dispatcher<ScriptedEngine> {
     let (ledger, engine) = (bench.ledger.clone(), bench.engine.clone());
