@@ -226,7 +226,9 @@ pub async fn roll_back(
          SET epoch = epoch + 1, recorded_number = $6, recorded_hash = $7::bytea,
              judged_number = least(judged_number, $6),
              judged_hash = CASE WHEN judged_number >= $6 THEN $7::bytea ELSE judged_hash END,
-             verified_number = least(verified_number, $6), reread_number = least(reread_number, $6), act_number = least(act_number, $6), updated_at = now()
+             verified_number = least(verified_number, $6),
+             reread_number = CASE WHEN reread_number > $6 THEN $6 ELSE reread_number END,
+             act_number = CASE WHEN act_number > $6 THEN $6 ELSE act_number END, updated_at = now()
          WHERE deployment_id = $1 AND recorded_number = $2 AND recorded_hash = $3 AND epoch = $4
            AND filter_fingerprint = $5 AND halt IS NULL",
         deployment.0,

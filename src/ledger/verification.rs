@@ -218,7 +218,8 @@ pub async fn begin_repair(
     let changed = sqlx::query!(
         "UPDATE ledger.cursors
          SET epoch = epoch + 1, verified_number = least(verified_number, $4),
-             reread_number = CASE WHEN $4::bigint IS NULL THEN reread_number ELSE $4 END,
+             reread_number = CASE WHEN $4::bigint IS NULL THEN reread_number
+                                  ELSE least(greatest(reread_number, verified_number), $4) END,
              proving_to = greatest(proving_to, $5), updated_at = now()
          WHERE deployment_id = $1 AND epoch = $2 AND filter_fingerprint = $3 AND halt IS NULL",
         deployment.0,
