@@ -148,7 +148,7 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         let Verdict {
             decision, rules, ..
         } = verdict;
-        let mut rules = without_supposed(rules);
+        let rules = without_supposed(rules);
         match decision {
             Decision::Admitted(_) => {}
             Decision::Refused(reason) | Decision::Skipped(reason) => {
@@ -168,10 +168,20 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
                 ));
             }
         }
+        self.rule_on_workflow(hearing, &supposition, rules).await
+    }
+
+    /// The contracts' rules hold: what is left is what would run, and what comes after that.
+    async fn rule_on_workflow(
+        &self,
+        hearing: &Hearing<'_>,
+        supposition: &Supposition,
+        mut rules: Vec<RuleAnswer>,
+    ) -> Result<Ruling, Error> {
         let mut found = Found::default();
-        let by = (view, hearing.catalog);
+        let by = (hearing.view, hearing.catalog);
         let resolved = match self
-            .search(sale, supposition.position(), by, &mut found)
+            .search(hearing.sale, supposition.position(), by, &mut found)
             .await?
         {
             Search::Decided(resolved) => resolved,

@@ -60,7 +60,7 @@ impl Feed {
                 Ok(true) => continue,
                 Ok(false) => told_failure = false,
                 Err(error) if told_failure => {
-                    tracing::debug!(error = %Chain(&error), "transitions still cannot be read")
+                    tracing::debug!(error = %Chain(&error), "transitions still cannot be read");
                 }
                 Err(error) => {
                     told_failure = true;
@@ -108,5 +108,5 @@ async fn hinted(hints: &mut Option<BoxStream<'static, String>>) {
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -22,10 +22,10 @@ pub(super) struct Problem {
     /// Stable: people script against it.
     code: &'static str,
     /// What was wrong, where, and what would be right.
-    detail: String,
+    detail: Box<str>,
     /// The parameter that is to blame.
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<String>,
+    parameter: Option<Box<str>>,
     #[serde(skip)]
     challenge: Option<&'static str>,
     /// Seconds after which asking again may help.
@@ -45,7 +45,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code,
-            detail: detail.into(),
+            detail: detail.into().into_boxed_str(),
             parameter: None,
             challenge: None,
             retry_after: None,
@@ -55,7 +55,7 @@ impl Problem {
     /// A parameter that no route of this path has.
     pub(super) fn unknown_parameter(name: &str) -> Self {
         Self {
-            parameter: Some(name.to_owned()),
+            parameter: Some(name.into()),
             ..Self::new(
                 StatusCode::BAD_REQUEST,
                 "unknown_parameter",
@@ -67,7 +67,7 @@ impl Problem {
     /// A parameter whose value cannot be read. `wanted` says what it should have been.
     pub(super) fn invalid_parameter(name: &str, wanted: &str) -> Self {
         Self {
-            parameter: Some(name.to_owned()),
+            parameter: Some(name.into()),
             ..Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_parameter",

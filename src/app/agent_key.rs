@@ -95,7 +95,7 @@ mod tests {
         let config = AgentConfig {
             kinds: Vec::new(),
             key_file: file.path().to_owned(),
-            key: Secret::new(&key(1)),
+            key: Secret::new(key(1)),
             max_fee: 1,
             daily_gas: 1,
         };

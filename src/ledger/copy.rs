@@ -86,7 +86,8 @@ impl Copy {
 
     /// A numeric: digits to the base 10,000, the first of weight `digits - 1` (`numeric_recv` in PostgreSQL's `numeric.c`).
     pub(super) fn numeric(&mut self, value: U256) -> Result<(), Error> {
-        let digits: Vec<u16> = value.to_base_be(10_000).map(|digit| digit as u16).collect();
+        let digits: Result<Vec<u16>, _> = value.to_base_be(10_000).map(u16::try_from).collect();
+        let digits = digits.map_err(Error::unreadable("a row to be copied"))?;
         let count = u16::try_from(digits.len()).map_err(Error::unreadable("a row to be copied"))?;
         self.0.extend((8 + 2 * i32::from(count)).to_be_bytes());
         // Sign and scale are 0: positive, and nothing behind the point.

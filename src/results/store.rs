@@ -214,8 +214,11 @@ fn failed(verb: &'static str, key: &str) -> impl FnOnce(object_store::Error) -> 
     move |source| Error::Object { verb, key, source }
 }
 
+/// A store, and what an address names in it.
+type Opened = (Arc<dyn ObjectStore>, Key);
+
 /// The store of an address, and what the address names in it; `None` for an address that is not one of a store.
-fn open_url(url: &Url, access: &Access) -> Result<Option<(Arc<dyn ObjectStore>, Key)>, Error> {
+fn open_url(url: &Url, access: &Access) -> Result<Option<Opened>, Error> {
     let Ok((scheme, path)) = ObjectStoreScheme::parse(url) else {
         return Ok(None);
     };

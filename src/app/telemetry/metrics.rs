@@ -206,6 +206,12 @@ fn show_gauges(text: &mut String, gauges: &Gauges) {
         "Items that could not be handled and wait for an operator, by kind.",
         &labelled("kind", &gauges.parked),
     );
+    show_findings(text, gauges);
+}
+
+/// What was found wrong ever, and what the agent and the cluster showed last.
+fn show_findings(text: &mut String, gauges: &Gauges) {
+    let plain = |value: i64| [(String::new(), value)];
     counter(
         text,
         "tidewatch_repairs_total",

@@ -95,8 +95,8 @@ fn a_failed_configure_ends_the_job_with_what_our_stage_said() {
     }
 }
 
-#[test]
-fn however_an_algorithm_ended_its_log_is_brought_out() {
+/// Exit code, termination message, and what else was done to the pod; with the reason that this comes to.
+fn ends_of_algorithms() -> Vec<(i32, String, End, Reason)> {
     let none = End::default();
     let killed = End {
         container: Some("OOMKilled"),
@@ -120,7 +120,7 @@ fn however_an_algorithm_ended_its_log_is_brought_out() {
     };
     let by = |code, signal, reason| said(&guard(code, signal, reason));
     let silent = String::new;
-    let table = [
+    vec![
         (7, by(Some(7), None, None), none, Reason::AlgorithmFailed),
         (139, by(None, Some(11), None), none, Reason::AlgorithmFailed),
         (
@@ -162,8 +162,12 @@ fn however_an_algorithm_ended_its_log_is_brought_out() {
         (137, silent(), evicted, Reason::Evicted),
         (143, silent(), drained, Reason::Evicted),
         (143, silent(), garbage, Reason::PodMissing),
-    ];
-    for (code, message, end, reason) in table {
+    ]
+}
+
+#[test]
+fn however_an_algorithm_ended_its_log_is_brought_out() {
+    for (code, message, end, reason) in ends_of_algorithms() {
         let mut simulation = Simulation::running(Stage::Algorithm);
         simulation.end(Stage::Algorithm, code, &message, end);
         simulation.settle();
