@@ -110,7 +110,8 @@ fn printing(then: &str, seconds: u32, log_bytes: usize) -> JobSpec {
     digest.clone_into(&mut spec.algorithm.digest);
     spec.algorithm.entrypoint = format!("yes '{line}' | head -c {PRINTED}{then}");
     spec.algorithm.code = None;
-    "1".clone_into(&mut spec.resources.cpu);
+    // All four at once on a node of two cores.
+    "400m".clone_into(&mut spec.resources.cpu);
     "64Mi".clone_into(&mut spec.resources.memory);
     "32Mi".clone_into(&mut spec.resources.disk);
     spec.resources.max_execution_seconds = seconds;
