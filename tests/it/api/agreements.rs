@@ -143,6 +143,99 @@ async fn preflight(api: &Endpoint, asked: &Value) -> reqwest::Response {
     request.json(asked).send().await.unwrap()
 }
 
+/// An intended purchase that says no more than it must.
+fn intention(did: &str) -> Value {
+    json!({"did": did, "consumer": "0x00000000000000000000000000000000000000c0"})
+}
+
+fn with(did: &str, name: &str, value: Value) -> Value {
+    let mut asked = intention(did);
+    asked[name] = value;
+    asked
+}
+
+async fn what_would_be_refused_is_told(api: &Endpoint, open: &str, closed: &str) {
+    let stranger = format!("did:op:{}", "7".repeat(64));
+    let refusals = [
+        (intention(&stranger), "not_our_asset"),
+        (with(open, "amount", json!("9")), "underpaid"),
+        (
+            with(closed, "document", document("x")),
+            "raw_algorithm_not_allowed",
+        ),
+    ];
+    for (asked, reason) in refusals {
+        let told: Value = preflight(api, &asked).await.json().await.unwrap();
+        assert_eq!(told["verdict"], "refused", "{told:#}");
+        assert_eq!(told["reason"]["code"], reason);
+        assert_eq!(
+            (&told["transactions"], &told["safeBatch"]),
+            (&json!([]), &Value::Null)
+        );
+        let fails = |rule: &Value| rule["answer"] == "fails";
+        assert!(
+            told["rules"].as_array().unwrap().iter().any(fails),
+            "{told:#}"
+        );
+    }
+}
+
+async fn what_cannot_be_judged_is_told(api: &Endpoint, open: &str) {
+    // A stranger's address is not fetched for a stranger.
+    let mut elsewhere = with(
+        open,
+        "document",
+        json!("https://documents.example/workflow"),
+    );
+    let without_checksum = elsewhere.clone();
+    elsewhere["documentChecksum"] = json!(format!("0x{}", "ab".repeat(32)));
+    let told: Value = preflight(api, &elsewhere).await.json().await.unwrap();
+    assert_eq!(told["verdict"], "unsettled");
+    assert!(
+        told["unsettled"]
+            .as_str()
+            .unwrap()
+            .contains("workflow document"),
+        "{told:#}"
+    );
+
+    let wrong = [
+        json!({"did": open}),
+        with(open, "speed", json!(1)),
+        with("did:op:7", "amount", json!("1")),
+        with(open, "amount", json!("ten")),
+        with(open, "document", json!(7)),
+        without_checksum,
+        with(open, "document", json!("x".repeat(2049))),
+    ];
+    for asked in wrong {
+        let refused = preflight(api, &asked).await;
+        assert_eq!(
+            problem(refused).await,
+            (400, "invalid_body".to_owned()),
+            "{asked}"
+        );
+    }
+    let text = api
+        .client
+        .post(format!("{}/v1/preflight", api.origin()))
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        problem(text).await,
+        (415, "unsupported_media_type".to_owned())
+    );
+    let large = with(open, "document", json!("x".repeat(70_000)));
+    assert_eq!(
+        problem(preflight(api, &large).await).await,
+        (413, "body_too_large".to_owned())
+    );
+    let read = api.request(Method::GET, "/v1/preflight", None).await;
+    assert_eq!(read.headers()["allow"], "POST");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_intended_purchase_is_judged_as_it_will_be_and_its_transactions_make_the_job() {
     let mut bench = Bench::start().await;
@@ -182,89 +275,9 @@ async fn an_intended_purchase_is_judged_as_it_will_be_and_its_transactions_make_
         assert_eq!(bench.job(agreement).await.status, "queued");
     }
 
-    let stranger = format!("did:op:{}", "7".repeat(64));
-    let base = |did: &str| json!({"did": did, "consumer": consumer.to_string()});
-    let with = |did: &str, name: &str, value: Value| {
-        let mut asked = base(did);
-        asked[name] = value;
-        asked
-    };
     let (open, closed) = (open.to_string(), closed.to_string());
-    let refusals = [
-        (base(&stranger), "not_our_asset"),
-        (with(&open, "amount", json!("9")), "underpaid"),
-        (
-            with(&closed, "document", document("x")),
-            "raw_algorithm_not_allowed",
-        ),
-    ];
-    for (asked, reason) in refusals {
-        let told: Value = preflight(&api, &asked).await.json().await.unwrap();
-        assert_eq!(told["verdict"], "refused", "{told:#}");
-        assert_eq!(told["reason"]["code"], reason);
-        assert_eq!(
-            (&told["transactions"], &told["safeBatch"]),
-            (&json!([]), &Value::Null)
-        );
-        let fails = |rule: &Value| rule["answer"] == "fails";
-        assert!(
-            told["rules"].as_array().unwrap().iter().any(fails),
-            "{told:#}"
-        );
-    }
-    // A stranger's address is not fetched for a stranger.
-    let mut elsewhere = with(
-        &open,
-        "document",
-        json!("https://documents.example/workflow"),
-    );
-    let without_checksum = elsewhere.clone();
-    elsewhere["documentChecksum"] = json!(format!("0x{}", "ab".repeat(32)));
-    let told: Value = preflight(&api, &elsewhere).await.json().await.unwrap();
-    assert_eq!(told["verdict"], "unsettled");
-    assert!(
-        told["unsettled"]
-            .as_str()
-            .unwrap()
-            .contains("workflow document"),
-        "{told:#}"
-    );
-
-    let wrong = [
-        json!({"did": open}),
-        with(&open, "speed", json!(1)),
-        with("did:op:7", "amount", json!("1")),
-        with(&open, "amount", json!("ten")),
-        with(&open, "document", json!(7)),
-        without_checksum,
-        with(&open, "document", json!("x".repeat(2049))),
-    ];
-    for asked in wrong {
-        let refused = preflight(&api, &asked).await;
-        assert_eq!(
-            problem(refused).await,
-            (400, "invalid_body".to_owned()),
-            "{asked}"
-        );
-    }
-    let text = api
-        .client
-        .post(format!("{}/v1/preflight", api.origin()))
-        .body("{}")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        problem(text).await,
-        (415, "unsupported_media_type".to_owned())
-    );
-    let large = with(&open, "document", json!("x".repeat(70_000)));
-    assert_eq!(
-        problem(preflight(&api, &large).await).await,
-        (413, "body_too_large".to_owned())
-    );
-    let read = api.request(Method::GET, "/v1/preflight", None).await;
-    assert_eq!(read.headers()["allow"], "POST");
+    what_would_be_refused_is_told(&api, &open, &closed).await;
+    what_cannot_be_judged_is_told(&api, &open).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

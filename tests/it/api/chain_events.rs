@@ -15,6 +15,22 @@ fn names(page: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// Page by page it is the same as at once, each event once.
+async fn pages_are_the_whole(api: &Endpoint) {
+    let whole = api.json("/v1/keeper-events?limit=500").await;
+    assert_eq!(whole["nextCursor"], Value::Null);
+    let (mut paged, mut path) = (Vec::new(), "/v1/keeper-events?limit=3".to_owned());
+    loop {
+        let page = api.json(&path).await;
+        paged.extend(page["events"].as_array().unwrap().clone());
+        let Some(cursor) = page["nextCursor"].as_str() else {
+            break;
+        };
+        path = format!("/v1/keeper-events?limit=3&cursor={cursor}");
+    }
+    assert_eq!(json!(paged), whole["events"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn recorded_events_are_listed_newest_first_by_whatever_they_are_about() {
     let mut bench = Bench::start().await;
@@ -74,19 +90,7 @@ async fn recorded_events_are_listed_newest_first_by_whatever_they_are_about() {
         .await;
     assert_eq!(names(&range), ["Fulfilled", "ConditionUpdated"]);
 
-    // Page by page it is the same as at once, each event once.
-    let whole = api.json("/v1/keeper-events?limit=500").await;
-    assert_eq!(whole["nextCursor"], Value::Null);
-    let (mut paged, mut path) = (Vec::new(), "/v1/keeper-events?limit=3".to_owned());
-    loop {
-        let page = api.json(&path).await;
-        paged.extend(page["events"].as_array().unwrap().clone());
-        let Some(cursor) = page["nextCursor"].as_str() else {
-            break;
-        };
-        path = format!("/v1/keeper-events?limit=3&cursor={cursor}");
-    }
-    assert_eq!(json!(paged), whole["events"]);
+    pages_are_the_whole(&api).await;
     assert_eq!(
         api.json("/v1/keeper-events?canonical=false").await["events"],
         json!([])

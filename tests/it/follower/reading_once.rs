@@ -89,7 +89,7 @@ async fn another_operator_reads_at_once_or_as_soon_as_it_answers() {
     // The other one is away while the next blocks are read, and then for a while longer.
     lies.headers_only.store(true, Ordering::SeqCst);
     bench.echo(40..60).await;
-    follow(&bench, &[one.clone()]).await;
+    follow(&bench, std::slice::from_ref(&one)).await;
     assert_eq!(proofs(&bench).await, all("single_read"));
     let mut verifier = verifier(&bench, &both, Duration::ZERO);
     let error = loop {

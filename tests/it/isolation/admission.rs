@@ -53,7 +53,7 @@ const OF_THE_ALGORITHM: [Deviation; 33] = [
             push(
                 &mut pod["spec"]["containers"],
                 json!({"name": "sidecar", "image": "x"}),
-            )
+            );
         },
         "spec.containers:",
     ),
@@ -153,7 +153,7 @@ const OF_THE_ALGORITHM: [Deviation; 33] = [
             push(
                 &mut pod["spec"]["volumes"],
                 json!({"name": "host", "hostPath": {"path": "/"}}),
-            )
+            );
         },
         "spec.volumes:",
     ),
@@ -171,7 +171,7 @@ const OF_THE_ALGORITHM: [Deviation; 33] = [
             push(
                 &mut pod["spec"]["volumes"],
                 json!({"name": "s", "secret": {"secretName": "results"}}),
-            )
+            );
         },
         "may see no Secret",
     ),
