@@ -66,7 +66,11 @@ const COLLECTOR: &[Rights] = &[
     rights("", "pods/log", &["get"]),
     rights(OURS, "computeworkflows", &["get", "patch"]),
 ];
-const REAPER: &[Rights] = &[rights(OURS, "computeworkflows", &["delete"])];
+const REAPER: &[Rights] = &[rights(
+    OURS,
+    "computeworkflows",
+    &["get", "patch", "delete"],
+)];
 
 /// What a role of `deploy/service-accounts.yaml` is granted, which is what its work needs. Empty for roles that do not touch the cluster.
 pub fn granted(role: &str) -> &'static [Rights] {

@@ -29,7 +29,10 @@ const TABLE: [(&str, &str); 6] = [
         "collector",
         "/pods: get list watch; /pods/log: get; compute.tidewatch.dev/computeworkflows: get patch",
     ),
-    ("reaper", "compute.tidewatch.dev/computeworkflows: delete"),
+    (
+        "reaper",
+        "compute.tidewatch.dev/computeworkflows: get patch delete",
+    ),
     ("api", ""),
 ];
 
