@@ -12,6 +12,7 @@ use tidewatch::worker::Worker;
 use crate::follower::liar::{self, Lies};
 use crate::judging::bench::{Bench, Rules, default_workflow, exhaust};
 use crate::judging::upgrades;
+use crate::support::anvil::Node;
 use crate::support::keeper::Chain;
 use crate::support::service::TIDEWATCH;
 
@@ -408,11 +409,11 @@ async fn check_says_of_every_part_that_it_is_well_or_how_to_mend_it() {
         "{told}"
     );
 
-    let other = Chain::start().await;
+    let other = Node::start().await;
     let mut other_file = desk.bench.chain.deployment.clone();
     other_file.template_ids = vec![alloy::primitives::B256::repeat_byte(7)];
     std::fs::write(desk.keeper(), other_file.to_yaml().unwrap()).unwrap();
-    let away = liar::before(other.node.url(), "localhost", &Lies::default()).await;
+    let away = liar::before(other.url(), "localhost", &Lies::default()).await;
     let urls = format!("{one},http://{}/,http://127.0.0.1:9/", away.name());
     let output = desk
         .run_with(&check, &[("TIDEWATCH_RPC_URLS", &urls)])

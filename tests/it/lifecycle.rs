@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::anvil::Node;
 use crate::support::database::Database;
 use crate::support::eventually;
 use crate::support::service::{Service, TIDEWATCH};
@@ -154,12 +155,10 @@ async fn a_chain_restarted_under_the_same_id_is_refused() {
         service.log()
     );
     // the same contracts at the same addresses, since deployers and nonces are the same; another genesis time
-    let restarted = crate::support::keeper::Chain::start().await;
-    assert_eq!(
-        restarted.deployment.contracts,
-        world.chain.deployment.contracts
-    );
-    world.set("TIDEWATCH_RPC_URLS", restarted.node.url().as_str());
+    let restarted = Node::start().await;
+    let deployment = crate::support::keeper::deployed_anew(&restarted).await;
+    assert_eq!(deployment.contracts, world.chain.deployment.contracts);
+    world.set("TIDEWATCH_RPC_URLS", restarted.url().as_str());
     let (code, sentence) = refusal(&world, "restarted").await;
     assert_eq!(code, 1);
     assert!(

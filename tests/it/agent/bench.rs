@@ -175,6 +175,8 @@ impl Post {
                 return row.unwrap();
             }
             self.chain.node.mine(1).await;
+            // A commit of an agent that was dropped can arrive after it, and its lease with it.
+            self.end_leases().await;
             self.make_due().await;
         }
         let row = self.act("approve", agreement).await;

@@ -10,7 +10,6 @@ pub(crate) mod liar;
 mod limits;
 mod many;
 mod misbehaving;
-mod omitting;
 mod providers;
 mod reading_once;
 mod recording;

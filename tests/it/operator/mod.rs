@@ -115,6 +115,13 @@ pub(crate) fn end(seen: &Observation) -> (Option<Outcome>, Option<Reason>) {
     (status.outcome, status.reason)
 }
 
+/// Whether there is a record of the job log.
+pub(crate) async fn has_log(namespace: &Namespace, job: &JobName) -> bool {
+    let collector = namespace.engine_as("collector").await;
+    let record = collector.record(job, 1, Stage::Algorithm).await.unwrap();
+    record.is_some()
+}
+
 /// The record of the job log, as text.
 pub(crate) async fn log(namespace: &Namespace, job: &JobName) -> String {
     let collector = namespace.engine_as("collector").await;

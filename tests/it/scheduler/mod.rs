@@ -5,7 +5,6 @@ mod collecting;
 mod dispatching;
 mod engine;
 mod interventions;
-mod large_logs;
 mod leasing;
 mod observing;
 mod reaping;

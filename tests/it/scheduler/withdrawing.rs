@@ -82,10 +82,10 @@ async fn results_wait_while_the_event_is_off_the_chain_and_are_shown_once_it_is_
     tick_until(&mut collector, async || {
         bench.let_delays_pass().await;
         let world = bench.engine.world();
-        let records = world.calls[looked..]
+        let looks = world.calls[looked..]
             .iter()
-            .filter(|call| **call == Call::Record);
-        (records.count() > 2).then_some(())
+            .filter(|call| **call == Call::Observe);
+        (looks.count() > 2).then_some(())
     })
     .await;
     assert_eq!(bench.status(&job).await.phase, Phase::Publishing);

@@ -69,6 +69,15 @@ struct Settled {
     deployed: Deployed,
 }
 
+/// Really deploys the contracts of the newer version, by the account that all tests deploy them by.
+pub(crate) async fn deployed_anew(node: &Node) -> Deployment {
+    let owner = Account::connect(node.url(), &Anvil::key(0).unwrap()).await;
+    let version = KeeperVersion::V0_13_2;
+    let blueprint = Blueprint::bare(version, artifacts_of(version).await);
+    let deployed = keeper::deploy(&owner.unwrap(), &blueprint).await;
+    deployed.unwrap().deployment
+}
+
 /// Brings the contracts onto a fresh node. The first chain of its kind in this process really deploys them; the others begin where
 /// that one stood then, which takes a twentieth of the time.
 async fn settled(
