@@ -13,7 +13,7 @@ use crate::follower::liar::{self, Lies};
 use crate::judging::bench::{Bench, Rules, default_workflow, exhaust};
 use crate::judging::upgrades;
 use crate::support::anvil::Node;
-use crate::support::keeper::Chain;
+use crate::support::keeper::{Chain, deployed_anew};
 use crate::support::service::TIDEWATCH;
 
 /// A followed chain, and what an operator has on the command line.
@@ -410,6 +410,7 @@ async fn check_says_of_every_part_that_it_is_well_or_how_to_mend_it() {
     );
 
     let other = Node::start().await;
+    deployed_anew(&other).await;
     let mut other_file = desk.bench.chain.deployment.clone();
     other_file.template_ids = vec![alloy::primitives::B256::repeat_byte(7)];
     std::fs::write(desk.keeper(), other_file.to_yaml().unwrap()).unwrap();
