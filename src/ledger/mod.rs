@@ -148,13 +148,18 @@ impl Ledger {
     /// # Errors
     /// [`Error`], transient, when no connection can be had in time.
     pub async fn begin(&self) -> Result<Transaction, Error> {
+        self.begin_with("BEGIN")
+            .await
+            .attempt("begin a database transaction")
+    }
+
+    async fn begin_with(&self, statement: &'static str) -> Result<Transaction, sqlx::Error> {
         // A dropped `Pool::begin` of sqlx 0.9.0 gives a connection back with its transaction still open, and whoever has it next
         // writes into that: https://github.com/transact-rs/sqlx/issues/4393. So it is never dropped, only its result.
         let pool = self.pool.clone();
-        tokio::spawn(async move { pool.begin().await })
+        tokio::spawn(async move { pool.begin_with(statement).await })
             .await
             .unwrap_or(Err(sqlx::Error::WorkerCrashed))
-            .attempt("begin a database transaction")
     }
 
     /// Closes every connection, waiting for those in use.

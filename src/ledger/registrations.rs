@@ -47,8 +47,8 @@ pub async fn list_of_did(
     Ok(decoded(deployment, &logs))
 }
 
-/// Logs that cannot be decoded are parked by the judge and say nothing here.
-fn decoded(deployment: &Deployment, logs: &[(B256, Logged)]) -> Vec<Recorded> {
+/// What logs say, in their order. Those that cannot be decoded are parked by the judge and say nothing here.
+pub(super) fn decoded(deployment: &Deployment, logs: &[(B256, Logged)]) -> Vec<Recorded> {
     logs.iter()
         .filter_map(|(_, logged)| {
             let event = keeper::decode(deployment, &logged.log).ok()??;

@@ -7,9 +7,9 @@ use sqlx::PgConnection;
 
 use crate::admission::{ConditionFact, Recorded};
 use crate::ids::{AgreementId, ConditionId, DeploymentId, Did};
-use crate::keeper::{self, Deployment};
+use crate::keeper::Deployment;
 use crate::ledger::facts::{self, FactKind};
-use crate::ledger::judging::{self, Logged};
+use crate::ledger::judging;
 use crate::ledger::{Error, registrations, subjects};
 
 /// The canonical events about an agreement up to a block, in order. Logs that cannot be decoded are parked by the judge and say
@@ -25,18 +25,7 @@ pub async fn list_about(
 ) -> Result<Vec<Recorded>, Error> {
     let about = [agreement.0];
     let logs = judging::list_about(connection, id, subjects::AGREEMENT, &about, up_to).await?;
-    let decoded = |(_, logged): &(B256, Logged)| {
-        let event = keeper::decode(deployment, &logged.log).ok()??;
-        Some(Recorded {
-            log: logged.id,
-            block: logged.log.block,
-            transaction: logged.log.transaction_hash,
-            transaction_index: logged.log.transaction_index,
-            log_index: logged.log.log_index,
-            event,
-        })
-    };
-    Ok(logs.iter().filter_map(decoded).collect())
+    Ok(registrations::decoded(deployment, &logs))
 }
 
 /// The registry's canonical events about an asset up to a block, in order.

@@ -80,6 +80,8 @@ impl Reader {
                 ("statement_timeout", "10s"),
                 // Filters are optional parameters: a plan made without their values could use no index.
                 ("plan_cache_mode", "force_custom_plan"),
+                // And each plan would be compiled anew, which takes longer than any page.
+                ("jit", "off"),
             ]);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
@@ -104,13 +106,12 @@ impl Reader {
         self.ledger.acquire().await
     }
 
-    /// A transaction in which every statement sees the same moment.
+    /// A transaction in which every statement sees the same moment. May be dropped at its await.
     ///
     /// # Errors
     /// [`Error`], transient, when no connection can be had in time.
     pub async fn snapshot(&self) -> Result<Transaction, Error> {
         self.ledger
-            .pool
             .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
             .attempt("begin to read from the database")

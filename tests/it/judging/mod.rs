@@ -4,6 +4,7 @@ mod again;
 pub(crate) mod bench;
 mod late;
 mod opinions;
+mod taking_in;
 pub(crate) mod upgrades;
 
 use std::sync::atomic::{AtomicBool, Ordering};

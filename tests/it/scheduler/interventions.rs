@@ -240,6 +240,11 @@ async fn a_review_ends_with_a_release_or_with_a_stop() {
         engine.end(&job.name, Outcome::Succeeded, None, true);
         collect(&bench, &job).await;
         assert_eq!(bench.history(&job).await.last().unwrap(), "awaiting_review");
+        bench.alter(&job, "block_canonical = false").await;
+        let orphaned = refused(&bench, &["release", name, "--reason", "x"]).await;
+        assert!(orphaned.contains("not on the chain"), "{orphaned}");
+        assert_eq!(bench.history(&job).await.last().unwrap(), "awaiting_review");
+        bench.alter(&job, "block_canonical = true").await;
         done(&bench, &[command, name, "--reason", "looked at it"]).await;
         assert_eq!(bench.history(&job).await.last().unwrap(), outcome);
     }

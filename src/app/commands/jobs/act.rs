@@ -6,7 +6,7 @@ use crate::app::commands::opening::{Intent, Opened, open, say};
 use crate::app::config::Environment;
 use crate::jobs::{Outcome, Phase, Reason, Status};
 use crate::ledger::status::{self, Locked};
-use crate::ledger::{self, Transaction, interventions};
+use crate::ledger::{self, Transaction, footings, interventions};
 
 /// Name that operators' moves are signed with.
 const WORKER: &str = "operator";
@@ -117,6 +117,13 @@ pub(super) async fn release(
     if phase != Phase::AwaitingReview {
         bail!(
             "{} does not wait for a review: it is {phase}",
+            held.locked.name
+        );
+    }
+    let footing = footings::get(&mut held.transaction, held.locked.job).await?;
+    if !footing.lets_out() {
+        bail!(
+            "{} stays in: what owes it is not on the chain now; release it once it is back",
             held.locked.name
         );
     }
