@@ -8,16 +8,20 @@
 //! - `options.rs`: flags and their variables as clap sees them;
 //! - `source.rs`: looking a value up, with its `…_FILE` twin, and collecting faults;
 //! - `endpoints.rs`: the chain's nodes, and how many must agree;
-//! - `service.rs`: what `run` needs, role by role; `agent.rs`: the agent's part of it.
+//! - `service.rs`: what `run` needs, role by role; `roles.rs`: the roles; `engine.rs`, `agent.rs`: the engine's and the agent's part.
 
 mod agent;
 mod endpoints;
+mod engine;
 mod options;
+mod roles;
 mod service;
 mod source;
 
 pub use agent::AgentConfig;
 pub(super) use endpoints::read_endpoints;
+pub use engine::EngineConfig;
 pub use options::ServiceOptions;
-pub use service::{ApiConfig, ChainConfig, EngineConfig, Role, ServiceConfig};
+pub use roles::Role;
+pub use service::{ApiConfig, ChainConfig, ServiceConfig};
 pub use source::{Environment, Faults, Secret};

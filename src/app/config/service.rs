@@ -8,88 +8,12 @@ use url::Url;
 
 use super::agent::{self, AgentConfig};
 use super::endpoints::{read_endpoints, read_quorum};
+use super::engine::{EngineConfig, read_engine};
+use super::roles::{Role, read_roles};
 use super::{Environment, Faults, Secret, ServiceOptions};
-use crate::cluster::{AccessMode, NetworkPolicy, PullPolicy};
 use crate::documents;
 use crate::follower::{ActAt, IrreversibleAt};
 use crate::results;
-
-/// A part of the service that can run by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// Carries the chain's logs into the ledger.
-    Follower,
-    /// Draws their consequences.
-    Judge,
-    /// Freezes what each job runs.
-    Resolver,
-    /// Hands jobs to the engine.
-    Dispatcher,
-    /// Notes how they go.
-    Observer,
-    /// Copies logs and results' hashes into the ledger.
-    Collector,
-    /// Removes what is finished from the engine.
-    Reaper,
-    /// Turns workflows into Kubernetes Jobs.
-    Operator,
-    /// Acts on chain for the publisher.
-    Agent,
-    /// Answers people.
-    Api,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Self; 10] = [
-        Self::Follower,
-        Self::Judge,
-        Self::Resolver,
-        Self::Dispatcher,
-        Self::Observer,
-        Self::Collector,
-        Self::Reaper,
-        Self::Operator,
-        Self::Agent,
-        Self::Api,
-    ];
-
-    /// The role's name on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Follower => "follower",
-            Self::Judge => "judge",
-            Self::Resolver => "resolver",
-            Self::Dispatcher => "dispatcher",
-            Self::Observer => "observer",
-            Self::Collector => "collector",
-            Self::Reaper => "reaper",
-            Self::Operator => "operator",
-            Self::Agent => "agent",
-            Self::Api => "api",
-        }
-    }
-
-    /// Whether the role writes the ledger, and so needs a database and the deployment.
-    pub const fn writes_the_ledger(self) -> bool {
-        !matches!(self, Self::Operator | Self::Api)
-    }
-
-    const fn knows_the_contracts(self) -> bool {
-        !matches!(self, Self::Operator)
-    }
-
-    const fn asks_the_chain(self) -> bool {
-        matches!(self, Self::Follower | Self::Judge | Self::Agent)
-    }
-
-    const fn asks_the_engine(self) -> bool {
-        matches!(
-            self,
-            Self::Dispatcher | Self::Observer | Self::Collector | Self::Reaper | Self::Operator
-        )
-    }
-}
 
 /// What `run` needs. A part is `None` exactly when no chosen role uses it.
 #[derive(Debug)]
@@ -129,39 +53,6 @@ pub struct ChainConfig {
     pub irreversible_at: Option<IrreversibleAt>,
     /// Conditions owed before it start nothing; `None`: the irreversible block when first followed.
     pub act_from_block: Option<u64>,
-}
-
-/// Where and how jobs run.
-#[derive(Debug)]
-pub struct EngineConfig {
-    /// Kubeconfig file; `None`: the service account of the pod this runs in.
-    pub kubeconfig: Option<PathBuf>,
-    /// Namespace of the jobs.
-    pub namespace: String,
-    /// Image of the stages, pinned by digest.
-    pub image: String,
-    /// When a node pulls it.
-    pub image_pull_policy: PullPolicy,
-    /// Storage class of the jobs' volumes.
-    pub storage_class: Option<String>,
-    /// Access mode of the jobs' volumes.
-    pub access_mode: AccessMode,
-    /// Runtime class of the algorithm's pods.
-    pub runtime_class: Option<String>,
-    /// Whether the jobs' pods get user namespaces of their own.
-    pub user_namespaces: bool,
-    /// What an algorithm's isolation from the network must rest on.
-    pub network_policy: NetworkPolicy,
-    /// Where results go.
-    pub results_url: String,
-    /// Secret with the credentials for it.
-    pub results_secret: Option<String>,
-    /// This process's own options for it, where it is the one that reads the records of logs.
-    pub results_options: Option<results::Options>,
-    /// File with certificate authorities to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// The gateway that `ipfs` inputs are had from.
-    pub ipfs_gateway: Option<Url>,
 }
 
 /// The API.
@@ -251,29 +142,8 @@ impl ServiceConfig {
     }
 }
 
-/// The chosen roles. `all` leaves the agent out unless it was told what to do: it spends money.
-fn read_roles(options: &ServiceOptions, faults: &mut Faults) -> BTreeSet<Role> {
-    let has_agent = agent::is_on(options);
-    let mut roles = BTreeSet::new();
-    for word in options.role.split(',').map(str::trim) {
-        match Role::ALL.into_iter().find(|role| role.as_str() == word) {
-            Some(role) => _ = roles.insert(role),
-            None if word == "all" => roles.extend(
-                Role::ALL
-                    .into_iter()
-                    .filter(|role| *role != Role::Agent || has_agent),
-            ),
-            None => {
-                let known = Role::ALL.map(Role::as_str).join(", ");
-                faults.add("--role", format!("{word:?} is none of all, {known}"));
-            }
-        }
-    }
-    roles
-}
-
 /// The gateway is the operator's own and may lie anywhere; what it gives is checked against the registered checksum.
-fn read_gateway(text: Option<&str>, faults: &mut Faults) -> Option<Url> {
+pub(super) fn read_gateway(text: Option<&str>, faults: &mut Faults) -> Option<Url> {
     let text = text?;
     let url = Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
@@ -327,102 +197,6 @@ fn read_rule<T: FromStr<Err: std::fmt::Display>>(
         .parse::<T>()
         .map_err(|error| format!("is {text:?}: {error}"));
     faults.check(variable, read)
-}
-
-fn read_engine(
-    options: &ServiceOptions,
-    environment: &Environment,
-    faults: &mut Faults,
-) -> EngineConfig {
-    match options.engine.as_deref() {
-        None | Some("kubernetes") => {}
-        Some("process") => faults.add(
-            "TIDEWATCH_ENGINE",
-            "process is not supported by this version; use kubernetes",
-        ),
-        Some(other) => faults.add("TIDEWATCH_ENGINE", format!("is {other:?}, not kubernetes")),
-    }
-    let image = options.image.clone().unwrap_or_default();
-    if !image.contains("@sha256:") {
-        faults.add(
-            "TIDEWATCH_IMAGE",
-            "must name the image of the stages by digest: repository@sha256:…",
-        );
-    }
-    let results_url = options.results_url.clone().unwrap_or_default();
-    if !["s3://", "gs://", "az://"]
-        .iter()
-        .any(|scheme| results_url.starts_with(scheme))
-    {
-        faults.add(
-            "TIDEWATCH_RESULTS_URL",
-            "must say where results go: s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",
-        );
-    }
-    EngineConfig {
-        kubeconfig: environment.get("KUBECONFIG").map(PathBuf::from),
-        namespace: options
-            .namespace
-            .clone()
-            .unwrap_or_else(|| "tidewatch-jobs".to_owned()),
-        image,
-        image_pull_policy: one_of(
-            options.image_pull_policy.as_deref(),
-            &[
-                PullPolicy::IfNotPresent,
-                PullPolicy::Always,
-                PullPolicy::Never,
-            ]
-            .map(|it| (it.as_str(), it)),
-            "TIDEWATCH_IMAGE_PULL_POLICY",
-            faults,
-        ),
-        storage_class: options.storage_class.clone(),
-        access_mode: one_of(
-            options.access_mode.as_deref(),
-            &[AccessMode::ReadWriteOnce, AccessMode::ReadWriteOncePod].map(|it| (it.as_str(), it)),
-            "TIDEWATCH_ACCESS_MODE",
-            faults,
-        ),
-        runtime_class: options.runtime_class.clone(),
-        user_namespaces: one_of(
-            options.user_namespaces.as_deref(),
-            &[("off", false), ("on", true)],
-            "TIDEWATCH_USER_NAMESPACES",
-            faults,
-        ),
-        network_policy: one_of(
-            options.network_policy.as_deref(),
-            &[NetworkPolicy::Preferred, NetworkPolicy::Required].map(|it| (it.as_str(), it)),
-            "TIDEWATCH_NETWORK_POLICY",
-            faults,
-        ),
-        results_url,
-        results_secret: options.results_secret.clone(),
-        results_options: None,
-        ca_file: options.ca_file.clone(),
-        // What is wrong with it is said where documents' settings are read.
-        ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut Faults::default()),
-    }
-}
-
-/// What the word stands for; the first of `known` if there is none.
-fn one_of<T: Copy>(
-    word: Option<&str>,
-    known: &[(&str, T)],
-    variable: &str,
-    faults: &mut Faults,
-) -> T {
-    let word = word.unwrap_or(known[0].0);
-    if let Some((_, value)) = known.iter().find(|(name, _)| *name == word) {
-        return *value;
-    }
-    let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-    faults.add(
-        variable,
-        format!("is {word:?}, not one of {}", names.join(", ")),
-    );
-    known[0].1
 }
 
 fn read_api(
