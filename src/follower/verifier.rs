@@ -220,6 +220,9 @@ impl Verifier {
         };
         let differing = compare::differing_blocks(&recorded, &read.logs);
         if differing.is_empty() {
+            if let Some(wrong) = self.wrong_at_the_end(to, &recorded).await? {
+                return self.doubt(standing, history, &[wrong]).await;
+            }
             return self
                 .note_read(standing, (from, to), Some((&provider, Proof::TwoReads)))
                 .await;
@@ -232,6 +235,7 @@ impl Verifier {
         match wrong.as_slice() {
             // Another verifier mended or read the range meanwhile: the rows are newer than what this reading was for.
             [] if self.has_moved(standing).await? => Ok(Progress::More),
+            wrong if self.is_alone() => self.doubt(standing, history, wrong).await,
             [] => Err(Error::Omits {
                 provider: provider.name().to_owned(),
                 from,

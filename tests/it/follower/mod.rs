@@ -10,6 +10,7 @@ pub(crate) mod liar;
 mod limits;
 mod many;
 mod misbehaving;
+mod omitting;
 mod providers;
 mod reading_once;
 mod recording;
