@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use super::notation::{address, hash, time};
 use crate::engine::{Isolation, Stage, StageObservation};
 use crate::jobs::{Oep12Status, Outcome, Phase, Reason, Status};
-use crate::ledger::reader::{AttemptRow, AwaitedRow, JobRow, VerdictRow, WorkflowRow};
+use crate::ledger::reader::{AttemptRow, AwaitedRow, JobRow, QueueRow, VerdictRow, WorkflowRow};
 
 /// A job as lists show it: everything but what needs further rows.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,6 +74,9 @@ pub(super) struct JobDetails {
     workflow: Option<Workflow>,
     /// What is looked for elsewhere, while the job is `awaiting_document`.
     awaited: Option<Awaited>,
+    /// Where it stands, while it is queued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<Queued>,
     /// Each start, with its stages.
     attempts: Vec<AttemptShown>,
     /// The algorithm's, of the last attempt that has one. An algorithm can speak through it: for those who may hear it.
@@ -161,6 +164,25 @@ struct Awaited {
     tries: i32,
     /// Why it could not be had the last time, without the address.
     problem: Option<String>,
+}
+
+/// A place in the queue.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Queued {
+    /// 1 for the next. Payers take turns, so jobs that come later can still come before.
+    place: i64,
+    /// What it waits for.
+    waits_for: WaitsFor,
+}
+
+/// What keeps a queued job from being started.
+#[derive(Debug, Serialize, ToSchema)]
+struct WaitsFor {
+    /// `block`, `halt`, `pause`, `parked`, `depth`, `verification`, `retry` or `turn`.
+    code: String,
+    /// The same as a sentence.
+    message: &'static str,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -281,11 +303,44 @@ impl JobDetails {
             verdict: verdict.map(Verdict::from),
             workflow: workflow.map(Workflow::from),
             awaited: awaited.map(Awaited::from),
+            queue: None,
             attempts: attempts
                 .into_iter()
                 .map(|attempt| AttemptShown::new(attempt, for_operator))
                 .collect(),
             exit_code,
+        }
+    }
+}
+
+impl JobDetails {
+    /// The same, with its place in the queue.
+    pub(super) fn queued(self, row: Option<QueueRow>) -> Self {
+        Self {
+            queue: row.map(Queued::from),
+            ..self
+        }
+    }
+}
+
+impl From<QueueRow> for Queued {
+    fn from(row: QueueRow) -> Self {
+        let message = match row.waits_for.as_str() {
+            "block" => "Its event is not on the chain now.",
+            "halt" => "Following is halted until an operator looks at it.",
+            "pause" => "The operator has paused the start of jobs.",
+            "parked" => "It could not be handed over, and waits for an operator.",
+            "depth" => "Its block is not deep enough to act on yet.",
+            "verification" => "History up to its block is not verified yet.",
+            "retry" => "It could not be started just now, and is tried again.",
+            _ => "It waits for its turn.",
+        };
+        Self {
+            place: row.ahead + 1,
+            waits_for: WaitsFor {
+                code: row.waits_for,
+                message,
+            },
         }
     }
 }

@@ -25,8 +25,7 @@ use crate::ledger::{Ledger, Reader, deployments, listen, upgrades};
 use crate::operator::{self, Operator};
 use crate::results::{Access, Store};
 use crate::scheduler::{
-    Collector, Dispatcher, DispatcherSettings, Judge, Observer, Reaper, ReaperSettings, Resolver,
-    forward_changes,
+    Collector, Dispatcher, Judge, Observer, Reaper, ReaperSettings, Resolver, forward_changes,
 };
 use crate::worker::{Pace, Wake};
 use crate::workflows::Catalog;
@@ -269,7 +268,7 @@ impl Service {
     ) {
         let wakes = self.wakes.clone();
         if self.has(Role::Dispatcher) {
-            let settings = DispatcherSettings::default();
+            let settings = self.config.turns.clone();
             let dispatcher = Dispatcher::new(ledger.clone(), deployment, engine.clone(), settings);
             self.supervisor
                 .spawn_worker(dispatcher, SOON, wakes.dispatcher);
@@ -409,6 +408,7 @@ pub(super) async fn connect_engine(
     settings.user_namespaces = config.user_namespaces;
     settings.storage_class.clone_from(&config.storage_class);
     settings.runtime_class.clone_from(&config.runtime_class);
+    settings.kueue_queue.clone_from(&config.kueue_queue);
     settings.results_secret.clone_from(&config.results_secret);
     settings.ipfs_gateway.clone_from(&config.ipfs_gateway);
     let engine = KubernetesEngine::connect(config.kubeconfig.as_deref(), settings)

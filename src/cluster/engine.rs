@@ -5,7 +5,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, CustomResourceExt, Resource};
 use serde_json::json;
@@ -17,7 +17,7 @@ use super::observation::{footing as told, observation};
 use super::settings::Settings;
 use super::workflow::{COLLECTED, ComputeWorkflow};
 use super::{client, logs};
-use crate::engine::{Engine, LogStream, Observation, Stage, WorkflowPlan, WorkflowUid};
+use crate::engine::{Engine, LogStream, Observation, Present, Stage, WorkflowPlan, WorkflowUid};
 use crate::ids::JobName;
 use crate::jobs::Footing;
 use crate::results::{Store, keys};
@@ -263,6 +263,23 @@ impl Engine for KubernetesEngine {
 
     async fn observe(&self, job: &JobName) -> Result<Option<Observation>, Error> {
         Ok(self.find(job).await?.as_ref().map(observation))
+    }
+
+    async fn list(&self) -> Result<Vec<Present>, Error> {
+        // Without a resource version the server answers from its store and not from its cache
+        // (Kubernetes documentation, "Kubernetes API Concepts", the resourceVersion parameter).
+        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=tidewatch");
+        let listed = self.workflows().list_metadata(&ours).await;
+        let listed = listed.attempt(|| "list the workflows".to_owned())?;
+        // Whatever has another name than a job's is not of our making.
+        let present = listed.items.into_iter().filter_map(|workflow| {
+            let (name, uid) = workflow.metadata.name.zip(workflow.metadata.uid)?;
+            Some(Present {
+                job: name.parse().ok()?,
+                uid: WorkflowUid(uid),
+            })
+        });
+        Ok(present.collect())
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {

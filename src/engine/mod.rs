@@ -35,6 +35,15 @@ impl fmt::Display for WorkflowUid {
     }
 }
 
+/// A workflow that an engine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// The job whose name it has.
+    pub job: JobName,
+    /// Its identity.
+    pub uid: WorkflowUid,
+}
+
 /// Everything an engine needs to run a job. Nothing else of the ledger reaches it.
 #[derive(Clone, Debug)]
 pub struct WorkflowPlan {
@@ -261,6 +270,10 @@ pub trait Engine: Clone + Send + Sync + 'static {
         &self,
         job: &JobName,
     ) -> impl Future<Output = Result<Option<Observation>, Self::Error>> + Send;
+
+    /// Every workflow that the engine has, as it is now and not as it was a moment ago. One that is left out would not be found to be
+    /// a stray; one that is long gone would be taken for one.
+    fn list(&self) -> impl Future<Output = Result<Vec<Present>, Self::Error>> + Send;
 
     /// Tells when something about any workflow changed. A hint only: it may repeat, be late, or end and be asked for again.
     fn changes(&self) -> BoxStream<'static, ()>;

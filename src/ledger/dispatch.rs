@@ -5,9 +5,10 @@
 //! and it is not parked. `startable` says so with the row locked, in the transaction that commits a job to its start; `next_in_turn`
 //! chooses among such jobs, payer by payer.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use sqlx::PgConnection;
 
 use super::leases::{self, Lease};
@@ -45,18 +46,36 @@ pub struct Caps {
     pub of_asset: u32,
 }
 
+/// How many turns payers have for each of the others'.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Weights {
+    payers: Vec<Vec<u8>>,
+    weights: Vec<i32>,
+}
+
+impl Weights {
+    /// The weights of some payers, at least 1 each; everybody else has 1.
+    pub fn new(of: impl IntoIterator<Item = (Address, NonZeroU16)>) -> Self {
+        let (payers, weights) = of
+            .into_iter()
+            .map(|(payer, weight)| (payer.to_vec(), i32::from(weight.get())))
+            .unzip();
+        Self { payers, weights }
+    }
+}
+
 /// Takes up to `limit` leases of `duration` on jobs that want the dispatcher: first those whose start was committed but not
 /// acknowledged, then those that may start. The caps hold exactly, since dispatchers of a deployment choose one after the other.
 ///
-/// Payers take turns: whoever has fewest jobs in the engine is next, and among equals the oldest job. It goes by payer and not by
-/// consumer, since anybody may name any consumer, and only the payer has paid for it.
+/// Payers take turns: whoever has fewest jobs in the engine for its weight is next, and among equals the oldest job. It goes by payer
+/// and not by consumer, since anybody may name any consumer, and only the payer has paid for it.
 ///
 /// # Errors
 /// Database errors.
 pub async fn acquire(
     transaction: &mut Transaction,
     deployment: DeploymentId,
-    caps: Caps,
+    (caps, weights): (Caps, &Weights),
     limit: u32,
     duration: Duration,
 ) -> Result<Vec<Lease>, Error> {
@@ -77,7 +96,7 @@ pub async fn acquire(
     let room = i64::from(caps.window).saturating_sub(in_engine(transaction, deployment).await?);
     let room = left(&chosen).min(room);
     if room > 0 {
-        chosen.extend(next_in_turn(transaction, deployment, caps, room).await?);
+        chosen.extend(next_in_turn(transaction, deployment, (caps, weights), room).await?);
     }
     leases::take(transaction, &chosen, "dispatcher", duration).await
 }
@@ -171,7 +190,7 @@ async fn startable(
 async fn next_in_turn(
     connection: &mut PgConnection,
     deployment: DeploymentId,
-    caps: Caps,
+    (caps, weights): (Caps, &Weights),
     room: i64,
 ) -> Result<Vec<i64>, Error> {
     sqlx::query_scalar!(
@@ -181,9 +200,9 @@ async fn next_in_turn(
                  AND (s.phase IN ('configuring', 'running', 'filtering', 'publishing')
                       OR (s.phase = 'queued' AND (s.workflow_uid IS NOT NULL OR s.lease_until > clock_timestamp())))
            ), by_payer AS (
-               SELECT s.job_id, j.did, greatest(s.block_number, s.owed_block) AS owed,
+               SELECT s.job_id, s.payer, j.did, greatest(s.block_number, s.owed_block) AS owed,
                       row_number() OVER (PARTITION BY s.payer ORDER BY greatest(s.block_number, s.owed_block), s.job_id)
-                      + (SELECT count(*) FROM busy b WHERE b.payer IS NOT DISTINCT FROM s.payer) AS turn
+                      + (SELECT count(*) FROM busy b WHERE b.payer IS NOT DISTINCT FROM s.payer) AS place
                FROM ledger.job_state s
                JOIN ledger.jobs j ON j.id = s.job_id
                JOIN ledger.cursors c ON c.deployment_id = s.deployment_id
@@ -197,11 +216,15 @@ async fn next_in_turn(
                  AND NOT EXISTS (SELECT 1 FROM ledger.parked p WHERE p.deployment_id = s.deployment_id AND p.kind = 'job'
                                                                  AND p.key = j.name AND p.replayed_at IS NULL)
                  AND s.not_before <= clock_timestamp() AND (s.lease_until IS NULL OR s.lease_until <= clock_timestamp())
+           ), by_turn AS (
+               SELECT p.job_id, p.did, p.owed, p.place::float8 / coalesce(w.weight, 1) AS turn
+               FROM by_payer p LEFT JOIN unnest($5::bytea[], $6::integer[]) AS w (payer, weight) ON w.payer = p.payer
+               WHERE p.place <= $2
            ), by_asset AS (
                SELECT p.job_id, p.turn, p.owed,
                       row_number() OVER (PARTITION BY p.did ORDER BY p.turn, p.owed, p.job_id)
                       + (SELECT count(*) FROM busy b WHERE b.did = p.did) AS of_asset
-               FROM by_payer p WHERE p.turn <= $2
+               FROM by_turn p
            ), chosen AS MATERIALIZED (
                SELECT a.job_id, row_number() OVER (ORDER BY a.turn, a.owed, a.job_id) AS place
                FROM by_asset a WHERE a.of_asset <= $3 ORDER BY place LIMIT $4
@@ -211,7 +234,9 @@ async fn next_in_turn(
         deployment.0,
         i64::from(caps.of_payer),
         i64::from(caps.of_asset),
-        room
+        room,
+        &weights.payers,
+        &weights.weights
     )
     .fetch_all(connection)
     .await

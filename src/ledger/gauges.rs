@@ -23,6 +23,8 @@ pub struct Gauges {
     pub follower_age_seconds: i64,
     /// Blocks that were recorded wrongly, and mended, ever.
     pub repairs: i64,
+    /// Workflows in the engine that no job has on record, found twice and not removed.
+    pub strays: i64,
     /// Blocks and providers that named another one, ever.
     pub disagreements: i64,
     /// What the agent's accounts had when it last looked, in ether, by address.
@@ -102,6 +104,8 @@ async fn cursors(
         r#"SELECT head_number, act_number, irreversible_number, recorded_number, judged_number, verified_number,
                   halt IS NOT NULL AS "halted!", extract(epoch FROM now() - updated_at)::bigint AS "age!",
                   (SELECT count(*) FROM tidewatch.repairs r WHERE r.deployment = deployment_id) AS "repairs!",
+                  (SELECT count(*) FROM tidewatch.strays t
+                   WHERE t.deployment = deployment_id AND t.confirmed_at IS NOT NULL AND t.removed_at IS NULL) AS "strays!",
                   (SELECT count(*) FROM tidewatch.disagreements s WHERE s.deployment = deployment_id) AS "disagreements!"
            FROM ledger.cursors WHERE deployment_id = $1"#,
         deployment.0
@@ -127,6 +131,7 @@ async fn cursors(
             follower_age_seconds: row.age,
             repairs: row.repairs,
             disagreements: row.disagreements,
+            strays: row.strays,
             ..Gauges::default()
         }
     }))

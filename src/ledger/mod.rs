@@ -81,6 +81,7 @@ pub mod schema;
 pub mod specs;
 pub mod standings;
 pub mod status;
+pub mod strays;
 pub mod subjects;
 pub mod upgrades;
 pub mod upkeep;

@@ -42,7 +42,7 @@ use super::telling::Telling;
 use crate::engine::{Engine, WorkflowPlan, WorkflowUid};
 use crate::ids::{DeploymentId, JobName};
 use crate::jobs::{Phase, Status};
-use crate::ledger::dispatch::{self, Caps, Dispatchable};
+use crate::ledger::dispatch::{self, Caps, Dispatchable, Weights};
 use crate::ledger::leases::{self, Lease};
 use crate::ledger::{self, Ledger, attempts, status};
 use crate::worker::{Chain, Progress, Worker};
@@ -56,10 +56,12 @@ const USERS: u32 = 55_000;
 const USERS_TRIED: u32 = 256;
 
 /// How much a dispatcher does at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DispatcherSettings {
     /// Most jobs of the deployment that are in the engine at once, over all replicas: in all, of one payer, on one asset.
     pub caps: Caps,
+    /// Whose turn comes more often than others'.
+    pub weights: Weights,
     /// Most jobs that this replica starts at once.
     pub concurrency: u32,
     /// How long a step may take; after that another replica may try.
@@ -74,6 +76,7 @@ impl Default for DispatcherSettings {
                 of_payer: 25,
                 of_asset: 50,
             },
+            weights: Weights::default(),
             concurrency: 8,
             lease: Duration::from_secs(20),
         }
@@ -147,12 +150,20 @@ impl<E: Engine> Dispatcher<E> {
     async fn acquire(&self) -> Result<Vec<Lease>, Error> {
         let DispatcherSettings {
             caps,
+            weights,
             concurrency,
             lease,
-        } = self.settings;
+        } = &self.settings;
         let mut transaction = self.ledger.begin().await?;
-        let leases =
-            dispatch::acquire(&mut transaction, self.deployment, caps, concurrency, lease).await?;
+        let turns = (*caps, weights);
+        let leases = dispatch::acquire(
+            &mut transaction,
+            self.deployment,
+            turns,
+            *concurrency,
+            *lease,
+        )
+        .await?;
         ledger::commit(transaction).await?;
         Ok(leases)
     }

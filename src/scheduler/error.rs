@@ -28,6 +28,17 @@ pub enum Error {
         /// The job.
         job: JobName,
     },
+    /// The engine's workflows could not be listed.
+    #[error("could not list the engine's workflows")]
+    List {
+        /// What the engine says it means.
+        fault: Fault,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The engine did not list its workflows in time.
+    #[error("the engine did not list its workflows in time")]
+    ListOutOfTime,
     /// The frozen specification is not what was frozen, or this version cannot read it.
     #[error("the frozen specification of {job} cannot be read")]
     SpecUnreadable {
@@ -91,8 +102,9 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Ledger(error) => error.fault(),
-            Self::Engine { fault, .. } => *fault,
+            Self::Engine { fault, .. } | Self::List { fault, .. } => *fault,
             Self::OutOfTime { .. }
+            | Self::ListOutOfTime
             | Self::StillDeleting { .. }
             | Self::WorkflowGone { .. }
             | Self::NoUser { .. }
@@ -113,6 +125,14 @@ impl Error {
         move |source| Self::Engine {
             attempted,
             job,
+            fault: source.fault(),
+            source: Box::new(source),
+        }
+    }
+
+    /// Wraps an engine's error about all workflows.
+    pub(super) fn list<E: EngineError>(source: E) -> Self {
+        Self::List {
             fault: source.fault(),
             source: Box::new(source),
         }

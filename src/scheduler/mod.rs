@@ -10,6 +10,7 @@
 //! - `stopping.rs`: what the dispatcher tells the engine of what an operator stopped;
 //! - `telling.rs`: what the dispatcher tells the engine of the events of running jobs;
 //! - `observer.rs`: notes what became of them, `moves.rs` being the pure half: what an observation says about a status;
+//! - `sweeping.rs`: what the observer finds in the engine that no job has on record;
 //! - `collector.rs`: copies the log while it is written and brings the end of a job into the ledger, with `preview.rs` for the
 //!   copying and `ending.rs` for the one transaction in which a job ends;
 //! - `reaper.rs`: removes what is over and collected from the engine;
@@ -43,6 +44,7 @@ mod preview;
 mod reaper;
 mod resolver;
 mod stopping;
+mod sweeping;
 mod telling;
 
 pub use collector::Collector;

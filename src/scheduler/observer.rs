@@ -12,6 +12,8 @@
 //! not made again, since nobody can know what it did. The engine must say so twice, some seconds apart, so that one answer from
 //! a server that was just restored or lags behind ends nothing. The first sighting is kept in memory only: a restart forgets
 //! it and merely looks twice again. Errors count as nothing seen.
+//!
+//! The other way round, workflows that no job has on record, is `sweeping.rs`.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -22,6 +24,7 @@ use tokio::time::{Instant, timeout};
 use super::Error;
 use super::ending::record_loss;
 use super::moves::{concerns, end_of, passed};
+use super::sweeping::Sweeping;
 use crate::engine::{Engine, Observation};
 use crate::fault::Fault;
 use crate::ids::{DeploymentId, JobId};
@@ -31,6 +34,9 @@ use crate::worker::{Chain, Progress, Worker};
 
 /// Jobs that are looked at side by side.
 const SIDE_BY_SIDE: usize = 8;
+
+/// How far apart the engine's workflows are listed: longer than any call of a dispatcher that may still be under way.
+const SWEEP: Duration = Duration::from_secs(5 * 60);
 
 /// Longest wait for one answer of the engine.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
@@ -43,6 +49,7 @@ pub struct Observer<E> {
     engine: E,
     missing_for: Duration,
     missing_since: HashMap<JobId, Instant>,
+    sweeping: Sweeping,
     noted: HashMap<JobId, (Watched, Observation)>,
 }
 
@@ -73,7 +80,11 @@ impl<E: Engine> Worker for Observer<E> {
                 (error, _) => error,
             };
         }
-        outcome
+        let swept = self
+            .sweeping
+            .sweep(&self.ledger, self.deployment, &self.engine)
+            .await;
+        outcome.and_then(|progress| swept.map(|()| progress))
     }
 }
 
@@ -100,6 +111,7 @@ impl<E: Engine> Observer<E> {
             engine,
             missing_for: Duration::from_secs(5),
             missing_since: HashMap::new(),
+            sweeping: Sweeping::every(SWEEP),
             noted: HashMap::new(),
         }
     }
@@ -108,6 +120,13 @@ impl<E: Engine> Observer<E> {
     #[must_use]
     pub const fn lost_after(mut self, missing_for: Duration) -> Self {
         self.missing_for = missing_for;
+        self
+    }
+
+    /// Sets how far apart the workflows of the engine are listed, to find those that no job has on record; 5 min if not set.
+    #[must_use]
+    pub const fn sweeping_every(mut self, apart: Duration) -> Self {
+        self.sweeping = Sweeping::every(apart);
         self
     }
 

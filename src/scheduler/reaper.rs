@@ -4,6 +4,8 @@
 //! uid, and the job marked `removed` only when the engine says that nothing of that name is left: until then its Unix user
 //! belongs to it, since pods of it may still be ending.
 //!
+//! Workflows that no job has on record, which the observer finds (`sweeping.rs`), are removed as well.
+//!
 //! Jobs that never came near the engine are marked at once. A job that was judged away while a dispatcher was about to record
 //! its workflow has a user but no uid on record; it is looked for by name, and what is found there is inert and removed.
 
@@ -15,7 +17,7 @@ use crate::engine::{Engine, WorkflowUid};
 use crate::ids::DeploymentId;
 use crate::ledger::leases::{self, Lease};
 use crate::ledger::upkeep::{self, Held};
-use crate::ledger::{self, Ledger, interventions, status};
+use crate::ledger::{self, Ledger, interventions, status, strays};
 use crate::worker::{Progress, Worker};
 
 /// Jobs of one tick.
@@ -74,6 +76,7 @@ impl<E: Engine> Worker for Reaper<E> {
         for lease in &leases {
             self.step(lease).await?;
         }
+        self.remove_strays().await?;
         // A job that is left is not due again before its delay, so this does not spin.
         let more = unmade > 0 || !leases.is_empty();
         Ok(if more { Progress::More } else { Progress::Idle })
@@ -143,6 +146,34 @@ impl<E: Engine> Reaper<E> {
         let mut locked = status::lock(&mut transaction, lease.job).await?;
         interventions::queue_again(&mut transaction, &mut locked, Self::NAME).await?;
         Ok(ledger::commit(transaction).await?)
+    }
+
+    /// Removes the workflows that were found twice and that no job has on record, if they are inert still: one that runs was started
+    /// by another ledger, whose it is.
+    async fn remove_strays(&self) -> Result<(), Error> {
+        let mut connection = self.ledger.acquire().await?;
+        let strays = strays::list_confirmed(&mut connection, self.deployment, BATCH).await?;
+        drop(connection);
+        for stray in strays {
+            let (job, uid) = (&stray.name, WorkflowUid(stray.uid.clone()));
+            let there = self.engine.observe(job).await;
+            let there = there.map_err(Error::engine("look at the stray workflow", job))?;
+            match there.filter(|there| there.uid == uid) {
+                None => {
+                    let mut connection = self.ledger.acquire().await?;
+                    strays::mark_removed(&mut connection, self.deployment, &stray.uid).await?;
+                    tracing::info!(%job, %uid, "the workflow {uid} that {job} has not on record is gone");
+                }
+                Some(inert) if inert.attempt == 0 => {
+                    let released = self.engine.release(job, &uid).await;
+                    released.map_err(Error::engine("let go of the stray workflow", job))?;
+                    let removed = self.engine.remove(job, &uid).await;
+                    removed.map_err(Error::engine("remove the stray workflow", job))?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
     }
 
     async fn remove_uid(&self, job: &Held, uid: &WorkflowUid) -> Result<(), Error> {

@@ -37,12 +37,13 @@ pub(in crate::api) async fn show(
         }
         _ => None,
     };
+    let queue = match job.phase {
+        Phase::Queued => reader::find_in_queue(&mut transaction, deployment, job.id).await?,
+        _ => None,
+    };
     let attempts = reader::list_attempts(&mut transaction, job.id).await?;
     let for_operator = caller == Caller::Operator;
-    Ok(Json(JobDetails::new(
-        job,
-        (verdict, workflow, awaited),
-        attempts,
-        for_operator,
-    )))
+    let found = (verdict, workflow, awaited);
+    let details = JobDetails::new(job, found, attempts, for_operator);
+    Ok(Json(details.queued(queue)))
 }

@@ -28,6 +28,8 @@ pub struct EngineConfig {
     pub user_namespaces: bool,
     /// What an algorithm's isolation from the network must rest on.
     pub network_policy: NetworkPolicy,
+    /// Kueue's queue for the algorithms' Jobs.
+    pub kueue_queue: Option<String>,
     /// Where results go.
     pub results_url: String,
     /// Secret with the credentials for it.
@@ -108,6 +110,7 @@ pub(super) fn read_engine(
             "TIDEWATCH_NETWORK_POLICY",
             faults,
         ),
+        kueue_queue: options.kueue_queue.clone(),
         results_url,
         results_secret: options.results_secret.clone(),
         results_options: None,

@@ -8,7 +8,8 @@
 //! - `options.rs`: flags and their variables as clap sees them;
 //! - `source.rs`: looking a value up, with its `…_FILE` twin, and collecting faults;
 //! - `endpoints.rs`: the chain's nodes, and how many must agree;
-//! - `service.rs`: what `run` needs, role by role; `roles.rs`: the roles; `engine.rs`, `agent.rs`: the engine's and the agent's part.
+//! - `service.rs`: what `run` needs, role by role; `roles.rs`: the roles; `engine.rs`, `turns.rs`, `agent.rs`: the
+//!   engine's, the dispatcher's and the agent's part.
 
 mod agent;
 mod endpoints;
@@ -17,6 +18,7 @@ mod options;
 mod roles;
 mod service;
 mod source;
+mod turns;
 
 pub use agent::AgentConfig;
 pub(super) use endpoints::read_endpoints;

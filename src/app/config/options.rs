@@ -81,6 +81,26 @@ pub struct ServiceOptions {
     #[arg(long, env = "TIDEWATCH_NETWORK_POLICY")]
     pub network_policy: Option<String>,
 
+    /// Kueue's queue for the algorithms' Jobs
+    #[arg(long, env = "TIDEWATCH_KUEUE_QUEUE")]
+    pub kueue_queue: Option<String>,
+
+    /// Most jobs in the engine at once
+    #[arg(long, env = "TIDEWATCH_LIVE_JOBS")]
+    pub live_jobs: Option<String>,
+
+    /// Most jobs of one payer in the engine at once
+    #[arg(long, env = "TIDEWATCH_LIVE_JOBS_PER_PAYER")]
+    pub live_jobs_per_payer: Option<String>,
+
+    /// Most jobs on one asset in the engine at once
+    #[arg(long, env = "TIDEWATCH_LIVE_JOBS_PER_ASSET")]
+    pub live_jobs_per_asset: Option<String>,
+
+    /// Payers whose turn comes more often: 0x…=3,0x…=2; everybody else has 1
+    #[arg(long, env = "TIDEWATCH_PAYER_WEIGHTS")]
+    pub payer_weights: Option<String>,
+
     /// Where results go: s3://bucket/prefix
     #[arg(long, env = "TIDEWATCH_RESULTS_URL")]
     pub results_url: Option<String>,

@@ -10,10 +10,11 @@ use super::agent::{self, AgentConfig};
 use super::endpoints::{read_endpoints, read_quorum};
 use super::engine::{EngineConfig, read_engine};
 use super::roles::{Role, read_roles};
-use super::{Environment, Faults, Secret, ServiceOptions};
+use super::{Environment, Faults, Secret, ServiceOptions, turns};
 use crate::documents;
 use crate::follower::{ActAt, IrreversibleAt};
 use crate::results;
+use crate::scheduler::DispatcherSettings;
 
 /// What `run` needs. A part is `None` exactly when no chosen role uses it.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct ServiceConfig {
     pub documents: documents::Settings,
     /// What runs the jobs.
     pub engine: Option<EngineConfig>,
+    /// How many jobs are in it at once, and whose turn it is.
+    pub turns: DispatcherSettings,
     /// The agent.
     pub agent: Option<AgentConfig>,
     /// The API.
@@ -104,6 +107,7 @@ impl ServiceConfig {
                 .then(|| results::Options::among(environment.variables())),
             ..read_engine(options, environment, &mut faults)
         });
+        let turns = turns::read(options, &mut faults);
         let documents = documents::Settings {
             ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut faults),
             ca_file: options.ca_file.clone(),
@@ -132,6 +136,7 @@ impl ServiceConfig {
                 catalog,
                 documents,
                 engine,
+                turns,
                 agent,
                 api,
                 metrics_listen,

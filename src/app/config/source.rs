@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 34] = [
+const KNOWN: [&str; 39] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
@@ -25,11 +25,16 @@ const KNOWN: [&str; 34] = [
     "IRREVERSIBLE_AT",
     "KEEPER",
     "KEEP_CLUSTER",
+    "KUEUE_QUEUE",
+    "LIVE_JOBS",
+    "LIVE_JOBS_PER_ASSET",
+    "LIVE_JOBS_PER_PAYER",
     "LOG_FORMAT",
     "METRICS_LISTEN",
     "NAMESPACE",
     "NETWORK_POLICY",
     "OPERATOR_TOKEN_FILE",
+    "PAYER_WEIGHTS",
     "QUORUM",
     "RESULTS_SECRET",
     "RESULTS_URL",
@@ -41,9 +46,8 @@ const KNOWN: [&str; 34] = [
 ];
 
 /// Variables that the interface names and a later version brings: set, they would be silently without effect.
-const LATER: [&str; 6] = [
+const LATER: [&str; 5] = [
     "API_ORIGIN",
-    "KUEUE_QUEUE",
     "LOGS_RETENTION",
     "RESULTS_RETENTION",
     "RESULTS_SECRET_FILE",

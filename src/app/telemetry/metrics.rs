@@ -206,6 +206,12 @@ fn show_gauges(text: &mut String, gauges: &Gauges) {
         "Items that could not be handled and wait for an operator, by kind.",
         &labelled("kind", &gauges.parked),
     );
+    gauge(
+        text,
+        "tidewatch_stray_workflows",
+        "Workflows in the engine that no job has on record, found twice and not removed.",
+        &plain(gauges.strays),
+    );
     show_findings(text, gauges);
 }
 

@@ -22,6 +22,7 @@ mod holdings;
 mod job_logs;
 mod jobs;
 mod login;
+mod queue;
 mod told;
 mod transitions;
 mod verdicts;
@@ -48,6 +49,7 @@ pub use evidence::locate as locate_evidence;
 pub use holdings::{find_facts, list_about, list_assets_events};
 pub use job_logs::{JobLog, chunk_from, find as find_job_log, tail_start};
 pub use jobs::{JobFilter, JobRow, find as find_job, list as list_jobs};
+pub use queue::{QueueRow, find as find_in_queue};
 pub use told::{ToldEvent, agreements_of, list_about as list_told, logs_of};
 pub use transitions::{
     StreamPlace, StreamedTransition, TransitionRow, list as list_transitions, list_streamed,

@@ -18,14 +18,14 @@ GRANT INSERT ON
     ledger.results, ledger.operator_actions, ledger.readings, ledger.repairs, ledger.counter_checks, ledger.late_blocks,
     ledger.providers, ledger.disagreements, ledger.upgrades,
     ledger.agent_cursors, ledger.agent_accounts, ledger.agent_acts, ledger.agent_nonces, ledger.agent_transactions,
-    ledger.job_documents, ledger.agent_documents, ledger.erasures
+    ledger.job_documents, ledger.agent_documents, ledger.erasures, ledger.strays
 TO tidewatch_writer;
 GRANT UPDATE ON
     ledger.deployments, ledger.cursors, ledger.blocks, ledger.logs, ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue,
     ledger.job_state, ledger.parked, ledger.job_attempts, ledger.job_logs, ledger.job_log_chunks, ledger.counter_checks,
     ledger.providers, ledger.upgrades,
     ledger.agent_cursors, ledger.agent_accounts, ledger.agent_acts, ledger.agent_nonces, ledger.agent_transactions,
-    ledger.job_documents, ledger.agent_documents
+    ledger.job_documents, ledger.agent_documents, ledger.strays
 TO tidewatch_writer;
 GRANT DELETE ON
     ledger.log_subjects, ledger.decoded_logs, ledger.judge_queue, ledger.job_evidence, ledger.job_logs, ledger.job_log_chunks,

@@ -8,6 +8,7 @@ mod jobs;
 mod legacy;
 mod logins;
 mod logs;
+mod queue;
 mod rows;
 mod service;
 mod streams;

@@ -9,8 +9,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use sha2::{Digest, Sha256};
 use tidewatch::engine::{
-    Completeness, Engine, EngineError, Isolation, LogStream, LogSummary, Observation, Published,
-    Stage, StageObservation, WorkflowPlan, WorkflowUid,
+    Completeness, Engine, EngineError, Isolation, LogStream, LogSummary, Observation, Present,
+    Published, Stage, StageObservation, WorkflowPlan, WorkflowUid,
 };
 use tidewatch::fault::Fault;
 use tidewatch::ids::JobName;
@@ -23,6 +23,7 @@ pub(super) enum Call {
     Start,
     Footing,
     Observe,
+    List,
     Preview,
     Record,
     Release,
@@ -114,6 +115,7 @@ impl ScriptedEngine {
             Call::Start,
             Call::Footing,
             Call::Observe,
+            Call::List,
             Call::Preview,
             Call::Record,
         ] {
@@ -362,6 +364,16 @@ impl Engine for ScriptedEngine {
         self.told(Call::Observe, When::Before)?;
         tokio::task::yield_now().await;
         Ok(self.world().workflows.get(job).map(observation))
+    }
+
+    async fn list(&self) -> Result<Vec<Present>, Told> {
+        self.told(Call::List, When::Before)?;
+        let world = self.world();
+        let listed = world.workflows.iter().map(|(job, workflow)| Present {
+            job: job.clone(),
+            uid: WorkflowUid(workflow.uid.clone()),
+        });
+        Ok(listed.collect())
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {

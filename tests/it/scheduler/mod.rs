@@ -8,4 +8,5 @@ mod interventions;
 mod leasing;
 mod observing;
 mod reaping;
+mod straying;
 mod withdrawing;

@@ -10,7 +10,7 @@ use super::bench::{Bench, Job, tick_until};
 use super::engine::{Call, ScriptedEngine, When};
 use super::observing::started;
 
-fn reaper(bench: &Bench, delay: Duration) -> Reaper<ScriptedEngine> {
+pub(super) fn reaper(bench: &Bench, delay: Duration) -> Reaper<ScriptedEngine> {
     Reaper::new(
         bench.ledger.clone(),
         bench.deployment,
@@ -19,11 +19,11 @@ fn reaper(bench: &Bench, delay: Duration) -> Reaper<ScriptedEngine> {
     )
 }
 
-async fn drain(worker: &mut Reaper<ScriptedEngine>) {
+pub(super) async fn drain(worker: &mut Reaper<ScriptedEngine>) {
     while worker.tick().await.unwrap() == Progress::More {}
 }
 
-async fn collected(bench: &Bench) -> Job {
+pub(super) async fn collected(bench: &Bench) -> Job {
     let job = started(bench).await;
     bench.engine.end(
         &job.name,

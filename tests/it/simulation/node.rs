@@ -192,7 +192,7 @@ impl Inner {
                 seed: self.seed,
                 forgotten: &self.forgotten,
             };
-            answer = liar.distort(method, params, answer);
+            answer = liar.distort(method, answer);
             if dice.percent(trouble.answers) {
                 answer = if dice.percent(40) {
                     Err(Liar::refuse(dice))

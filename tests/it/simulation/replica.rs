@@ -78,6 +78,8 @@ impl Replica {
                     deployment,
                     Some(scene.keeper),
                 )
+                // The world's time is not the database's.
+                .asking_again_after(Duration::ZERO)
             }),
             _ => return self.follower.tick().await,
         };

@@ -1,0 +1,119 @@
+//! Workflows in the engine that no job has on record.
+
+use std::time::Duration;
+
+use tidewatch::fault::Fault;
+use tidewatch::scheduler::{Dispatcher, DispatcherSettings, Observer};
+use tidewatch::worker::Worker;
+
+use super::bench::{Bench, Job};
+use super::engine::{Call, ScriptedEngine, When, Workflow};
+use super::reaping::{collected, drain, reaper};
+
+fn observer(bench: &Bench) -> Observer<ScriptedEngine> {
+    Observer::new(bench.ledger.clone(), bench.deployment, bench.engine.clone())
+        .sweeping_every(Duration::ZERO)
+}
+
+/// A job that is over and of which nothing is left, and what its workflow was.
+async fn reaped(bench: &Bench) -> (Job, Workflow) {
+    let job = collected(bench).await;
+    let was = bench.engine.world().workflows[&job.name].clone();
+    drain(&mut reaper(bench, Duration::ZERO)).await;
+    bench.let_time_pass().await;
+    drain(&mut reaper(bench, Duration::ZERO)).await;
+    assert!(bench.engine.world().workflows.is_empty());
+    (job, was)
+}
+
+/// A dispatcher that was stalled makes the workflow after all.
+fn land_late(bench: &Bench, job: &Job, was: &Workflow, attempt: u32) {
+    let late = Workflow {
+        uid: "late".to_owned(),
+        attempt,
+        ..was.clone()
+    };
+    let mut world = bench.engine.world();
+    world.workflows.insert(job.name.clone(), late);
+}
+
+async fn strays(bench: &Bench) -> Vec<(bool, bool)> {
+    sqlx::query_as("SELECT confirmed_at IS NOT NULL, removed_at IS NOT NULL FROM ledger.strays")
+        .fetch_all(&bench.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_inert_workflow_that_lands_after_its_job_was_reaped_is_removed_once_it_was_seen_twice() {
+    let bench = Bench::new().await;
+    let (job, was) = reaped(&bench).await;
+    land_late(&bench, &job, &was, 0);
+    let (mut observer, mut reaper) = (observer(&bench), reaper(&bench, Duration::ZERO));
+
+    observer.tick().await.unwrap();
+    drain(&mut reaper).await;
+    assert_eq!(strays(&bench).await, [(false, false)]);
+    assert_eq!(bench.engine.world().workflows.len(), 1, "seen once");
+
+    observer.tick().await.unwrap();
+    // It dies after the engine removed it.
+    bench
+        .engine
+        .fail(Call::Remove, When::After, Fault::Transient);
+    reaper.tick().await.unwrap_err();
+    assert!(bench.engine.world().workflows.is_empty());
+    assert_eq!(strays(&bench).await, [(true, false)]);
+    drain(&mut reaper).await;
+    assert_eq!(strays(&bench).await, [(true, true)]);
+    assert_eq!(bench.column(&job, "removed").await.unwrap(), "true");
+}
+
+#[tokio::test]
+async fn a_workflow_that_runs_is_left_to_whoever_started_it() {
+    let bench = Bench::new().await;
+    let (job, was) = reaped(&bench).await;
+    land_late(&bench, &job, &was, 1);
+    let mut observer = observer(&bench);
+    observer.tick().await.unwrap();
+    observer.tick().await.unwrap();
+    drain(&mut reaper(&bench, Duration::ZERO)).await;
+    assert_eq!(bench.engine.world().workflows.len(), 1);
+    assert_eq!(strays(&bench).await, [(true, false)]);
+}
+
+#[tokio::test]
+async fn a_workflow_that_its_dispatcher_has_not_recorded_yet_is_no_stray() {
+    let bench = Bench::new().await;
+    let job = bench.queue(1).await;
+    bench
+        .engine
+        .fail(Call::Ensure, When::After, Fault::Transient);
+    let settings = DispatcherSettings::default();
+    let mut dispatcher = Dispatcher::new(
+        bench.ledger.clone(),
+        bench.deployment,
+        bench.engine.clone(),
+        settings,
+    );
+    dispatcher.tick().await.unwrap();
+    assert!(bench.engine.world().workflows.contains_key(&job.name));
+    let mut observer = observer(&bench);
+    observer.tick().await.unwrap();
+    observer.tick().await.unwrap();
+    assert_eq!(strays(&bench).await, []);
+}
+
+#[tokio::test]
+async fn a_list_that_fails_says_nothing() {
+    let bench = Bench::new().await;
+    let (job, was) = reaped(&bench).await;
+    land_late(&bench, &job, &was, 0);
+    let mut observer = observer(&bench);
+    observer.tick().await.unwrap();
+    bench
+        .engine
+        .fail(Call::List, When::Before, Fault::Transient);
+    observer.tick().await.unwrap_err();
+    assert_eq!(strays(&bench).await, [(false, false)]);
+}
