@@ -1,5 +1,6 @@
 //! What became of a transaction that was signed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::signers::Signer;
@@ -329,9 +330,8 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
                     return Ok(Wish::Cancel);
                 };
                 let ended = discovery::get_ended(&mut *self.ledger.acquire().await?, job).await?;
-                let mut candidates = self.catalog.borrow().payees.clone().unwrap_or_default();
-                candidates.extend(ended.provider);
-                let payee = sale.payee(&self.deployment.contracts, &candidates);
+                let catalog = Arc::clone(&self.catalog.borrow());
+                let payee = self.payee(&sale, &ended, &catalog).await?;
                 Ok(payee.map_or(Wish::Pause, |payee| {
                     Wish::Keep(self.purchase(&sale, payee, paid.amount).release())
                 }))

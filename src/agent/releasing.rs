@@ -11,6 +11,7 @@ use crate::jobs::{Outcome, Reason};
 use crate::keeper::{self, ContractCalls};
 use crate::ledger::agent::acts::Act;
 use crate::ledger::agent::discovery::{self, EndedJob};
+use crate::ledger::policies;
 use crate::preflight::Sale;
 use crate::workflows::Catalog;
 
@@ -80,18 +81,35 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
                 ));
             }
         }
-        let candidates = candidates(catalog, &ended);
-        let payee = sale.payee(&self.deployment.contracts, &candidates);
+        let payee = self.payee(&sale, &ended, catalog).await?;
         let (Some(paid), Some(payee)) = (sale.paid, payee) else {
             return Ok(Ruling::wait(
                 code::TERMS_UNKNOWN,
-                "Whom the escrow pays cannot be recomputed; its payee may have left the catalog.",
+                "Whom the escrow pays cannot be recomputed: it is nobody whom the catalog names or named.",
             ));
         };
         Ok(Ruling::Act {
             call: self.purchase(&sale, payee, paid.amount).release(),
             judgement: None,
         })
+    }
+
+    /// Whom the escrow pays, if it is somebody whom the catalog names, or named when it admitted the job, or the asset's owner then:
+    /// a catalog that changed after the purchase takes no payment away.
+    pub(super) async fn payee(
+        &self,
+        sale: &Sale,
+        ended: &EndedJob,
+        catalog: &Catalog,
+    ) -> Result<Option<Address>, Error> {
+        let contracts = &self.deployment.contracts;
+        let now = sale.payee(contracts, &candidates(catalog, ended));
+        let (None, Some(sha256)) = (now, ended.policy.filter(|its| *its != catalog.sha256)) else {
+            return Ok(now);
+        };
+        let body = policies::find(&mut *self.ledger.acquire().await?, sha256).await?;
+        let then = body.and_then(|body| Catalog::parse(&body).ok());
+        Ok(then.and_then(|then| sale.payee(contracts, &candidates(&then, ended))))
     }
 }
 

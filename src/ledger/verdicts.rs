@@ -143,25 +143,26 @@ pub struct NewVerdict {
     pub reason: Option<Reason>,
     /// Array of {rule, answer, detail, evidence}.
     pub rules: Value,
+    /// On what it was reached.
+    pub basis: Basis,
 }
 
-/// Appends the first verdicts of new jobs, all reached on the same basis.
+/// Appends the first verdicts of new jobs.
 ///
 /// # Errors
 /// Database errors.
 pub async fn append_first(
     connection: &mut PgConnection,
     verdicts: &[NewVerdict],
-    basis: &Basis,
 ) -> Result<(), Error> {
     const STATEMENT: &str = "COPY ledger.verdicts (job_id, number, admitted, verdict, reason, rules, policy_sha256, judged_number, \
          judged_hash) FROM STDIN (FORMAT binary)";
     if verdicts.is_empty() {
         return Ok(());
     }
-    let judged = bigint("verdicts", basis.judged.number)?;
     let mut rows = Copy::new();
     for verdict in verdicts {
+        let basis = verdict.basis;
         rows.row(9)?;
         rows.bigint(verdict.job.0);
         rows.integer(1);
@@ -170,7 +171,7 @@ pub async fn append_first(
         rows.optional(verdict.reason, |rows, reason| rows.text(reason.as_str()))?;
         rows.jsonb(&verdict.rules)?;
         rows.optional(basis.policy, |rows, policy| rows.bytes(policy.as_slice()))?;
-        rows.bigint(judged);
+        rows.bigint(bigint("verdicts", basis.judged.number)?);
         rows.bytes(basis.judged.hash.as_slice())?;
     }
     copy::insert(

@@ -5,7 +5,8 @@
 //! nothing here opens a connection to a chain provider.
 //!
 //! Layout:
-//! - `judge/`: what the recorded events mean; `resolver/`: what an admitted job runs;
+//! - `judge/`: what the recorded events mean; `resolver/`: what an admitted job runs; `governing.rs`: under which version of the
+//!   catalog;
 //! - `dispatcher.rs`: hands queued jobs to the engine, each exactly once;
 //! - `stopping.rs`: what the dispatcher tells the engine of what an operator stopped;
 //! - `telling.rs`: what the dispatcher tells the engine of the events of running jobs;
@@ -35,6 +36,7 @@ mod collector;
 mod dispatcher;
 mod ending;
 mod error;
+mod governing;
 mod hints;
 mod holding;
 mod judge;

@@ -142,6 +142,9 @@ mod tests {
         let malformed = [
             "data:application/json",
             "data:text/html,{}",
+            "data:text/json,{}",
+            "data:application/octet-stream,{}",
+            "data:application/jsonx,{}",
             "data:,{}",
             "data:application/json;base64,%%%",
             "data:application/json,{\"a\":\"#\"}",
@@ -164,5 +167,6 @@ mod tests {
             assert_eq!(Value::read(bytes), Value::Elsewhere);
         }
         assert!(matches!(Value::read(&[b'a'; 2049]), Value::Malformed(_)));
+        assert_eq!(Value::read(&[b'a'; 2048]), Value::Elsewhere);
     }
 }

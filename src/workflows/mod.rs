@@ -44,3 +44,23 @@ pub use resolve::{Conclusion, Frozen, Refusal, Resolution, Source, resolve};
 pub use spec::{AlgorithmSpec, FilterSpec, InputSpec, JobSpec, Release, ReleaseRule, Resources};
 pub use trust::{Made, TrustedAlgorithm};
 pub use want::{Checksum, Finding, Found, ImageFacts, Subject, Want};
+
+use crate::jobs::Reason;
+
+/// Every reason for which an admitted job can be refused; beside these [`resolve()`] knows admission's `not_our_asset`, for a catalog
+/// that lost the asset in between.
+pub const REASONS: &[Reason] = &[
+    Reason::NoAlgorithm,
+    Reason::WorkflowDidTaken,
+    Reason::DocumentInvalid,
+    Reason::DocumentUnavailable,
+    Reason::ForeignInput,
+    Reason::AssetDisabled,
+    Reason::RawAlgorithmNotAllowed,
+    Reason::AlgorithmNotTrusted,
+    Reason::AlgorithmTooLarge,
+    Reason::ImageNotAllowed,
+    Reason::DigestMissing,
+    Reason::ResourcesExceeded,
+    Reason::NetworkNotAllowed,
+];

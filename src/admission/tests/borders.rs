@@ -157,6 +157,49 @@ fn a_strangers_condition_does_not_make_an_old_agreement_one_of_the_history() {
     assert_eq!(judged(&world, &chain), "skipped before_history");
 }
 
+/// What decided is named, whatever it was: a log where a log says it, a call where only a call does.
+#[test]
+fn the_rules_about_history_and_owner_name_what_decided_them() {
+    let answer_of = |world: &World, rule: &str| {
+        let verdict = world.verdict();
+        let found = verdict.rules.into_iter().find(|its| its.rule == rule);
+        let found = found.unwrap();
+        (found.answer, found.evidence)
+    };
+    let unfollowed = World {
+        created: None,
+        made: Some(1),
+        ..World::default()
+    };
+    let (answer, evidence) = answer_of(&unfollowed, "agreement");
+    assert_eq!(answer, Answer::Holds, "it exists, though no followed contract made it");
+    assert!(matches!(evidence, Some(Evidence::Call(_))), "{evidence:?}");
+    let older = World {
+        made: Some(0),
+        ..unfollowed
+    };
+    assert_eq!(answer_of(&older, "agreement").0, Answer::Fails);
+
+    let by_event = World::default();
+    let (answer, evidence) = answer_of(&by_event, "payee");
+    assert_eq!((answer, evidence), (Answer::Holds, Some(Evidence::Log(1))));
+    let by_call = World {
+        registered: None,
+        ..World::default()
+    };
+    let (answer, evidence) = answer_of(&by_call, "payee");
+    let call = Evidence::Call(format!("DIDRegistry.getDIDOwner({DID})"));
+    assert_eq!((answer, evidence), (Answer::Holds, Some(call)));
+    let named = World {
+        offer: Offer::Ours {
+            minimum_price: U256::ZERO,
+            payees: Some(vec![OWNER]),
+        },
+        ..World::default()
+    };
+    assert_eq!(answer_of(&named, "payee"), (Answer::Holds, None));
+}
+
 #[test]
 fn calls_that_contradict_the_creations_events_refuse() {
     for direct in [false, true] {

@@ -44,6 +44,8 @@ pub struct EndedJob {
     pub payment: Option<U256>,
     /// The asset's owner when the condition was fulfilled.
     pub provider: Option<Address>,
+    /// The version of the catalog that admitted it last.
+    pub policy: Option<B256>,
 }
 
 /// How far the agent has looked; `None` before it ever did.
@@ -192,7 +194,9 @@ pub async fn ensure_release(
 /// Database errors, and [`Error::Unreadable`].
 pub async fn get_ended(connection: &mut PgConnection, job: JobId) -> Result<EndedJob, Error> {
     let row = sqlx::query!(
-        r#"SELECT outcome, reason, block_canonical, payment::text AS payment, provider AS "provider: Vec<u8>"
+        r#"SELECT outcome, reason, block_canonical, payment::text AS payment, provider AS "provider: Vec<u8>",
+                  (SELECT v.policy_sha256 FROM ledger.verdicts v WHERE v.job_id = $1 AND v.admitted
+                   ORDER BY v.number DESC LIMIT 1) AS "policy: Vec<u8>"
            FROM ledger.job_state WHERE job_id = $1"#,
         job.0
     )
@@ -215,6 +219,10 @@ pub async fn get_ended(connection: &mut PgConnection, job: JobId) -> Result<Ende
                     .try_into()
                     .map_err(Error::unreadable("job_state"))
             })
+            .transpose()?,
+        policy: row
+            .policy
+            .map(|sha256| hash("verdicts", &sha256))
             .transpose()?,
     })
 }

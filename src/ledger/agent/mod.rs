@@ -2,11 +2,12 @@
 //! `agent_documents`.
 //! Written by: agent.
 //!
-//! Layout: one file per table. An act is taken under a lease and every write names its token, as with jobs; nonces of an account
+//! Layout: one file per table, and `approvals.rs`: what of it the judge and the resolver ask. An act is taken under a lease and every write names its token, as with jobs; nonces of an account
 //! are given out under a lock of the database, since two replicas may use one key.
 
 pub mod accounts;
 pub mod acts;
+pub mod approvals;
 pub mod discovery;
 pub mod documents;
 pub mod failed;

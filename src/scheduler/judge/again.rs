@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::gathering::Matter;
+use super::hearing::Heard;
 use super::intake::Intake;
 use super::late::Late;
 use super::{Docket, Judge};
@@ -17,6 +18,7 @@ use crate::keeper::{ContractCalls, Deployment, KeeperEvent};
 use crate::ledger::past::{self, Past};
 use crate::ledger::{Ledger, job_documents, judging, registrations};
 use crate::scheduler::Error;
+use crate::scheduler::governing::Governing;
 use crate::workflows::{Catalog, Conclusion, Found, JobSpec, Resolution, Want, resolve};
 
 /// Agreements that are judged again at a time.
@@ -68,6 +70,8 @@ pub async fn rejudge<C: ContractCalls>(
         due: Vec::new(),
     };
     let held = judge.held(&docket, false).await?;
+    // what was approved is asked too: that is what the publisher wants to know first
+    let by = Governing::only(Arc::new(catalog.clone()));
     let (mut differences, mut after) = (Vec::new(), None);
     loop {
         let page = past::list_agreements(&mut connection, deployment_id, after, PAGE).await?;
@@ -84,8 +88,11 @@ pub async fn rejudge<C: ContractCalls>(
             if jobs.is_empty() {
                 continue;
             }
-            let hearing = judge.hear(matter, docket.horizon(), catalog, &held).await;
-            for (trigger, verdict) in &hearing.verdicts {
+            let hearing = judge.hear(matter, docket.horizon(), &by, &held).await;
+            for Heard {
+                trigger, verdict, ..
+            } in &hearing.heard
+            {
                 if let Some(job) = jobs.get(&trigger.log) {
                     let fate = judge
                         .fate(job, (trigger, verdict), docket.to, catalog)

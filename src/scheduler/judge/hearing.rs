@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use alloy::primitives::B256;
+
 use super::Judge;
 use super::gathering::Matter;
 use super::hold::hold;
@@ -11,6 +13,7 @@ use crate::ids::{AgreementId, Did};
 use crate::keeper::{ContractCalls, KeeperEvent};
 use crate::ledger::facts::{FactKind, NewFact};
 use crate::ledger::upgrades::Upgrade;
+use crate::scheduler::governing::Governing;
 use crate::worker::Chain;
 use crate::workflows::Catalog;
 
@@ -18,10 +21,19 @@ use crate::workflows::Catalog;
 #[derive(Debug)]
 pub(super) struct Hearing {
     pub(super) agreement: AgreementId,
-    /// Each canonical compute event with its verdict.
-    pub(super) verdicts: Vec<(Recorded, Verdict)>,
+    /// One for each canonical compute event.
+    pub(super) heard: Vec<Heard>,
     /// What was read and holds for ever.
     pub(super) learned: Vec<NewFact>,
+}
+
+/// A canonical compute event, and what was found about it.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) trigger: Recorded,
+    pub(super) verdict: Verdict,
+    /// The version of the catalog that judged it.
+    pub(super) policy: B256,
 }
 
 /// The facts of a hearing, stored and new ones.
@@ -39,7 +51,7 @@ impl<C: ContractCalls> Judge<C> {
         &self,
         matter: Matter,
         horizon: Horizon,
-        catalog: &Catalog,
+        by: &Governing,
         held: &[Upgrade],
     ) -> Hearing {
         let Matter {
@@ -61,7 +73,7 @@ impl<C: ContractCalls> Judge<C> {
                         trigger,
                         events: &events,
                         facts: &known.facts,
-                        offer: &offer(catalog, trigger),
+                        offer: &offer(by.of(trigger), trigger),
                         horizon,
                     })
                 })
@@ -83,12 +95,15 @@ impl<C: ContractCalls> Judge<C> {
                 self.ask(missing, horizon, &mut known).await;
             }
         };
-        let verdicts = verdicts
-            .into_iter()
-            .map(|verdict| hold(verdict, &events, held));
+        let heard = triggers.into_iter().zip(verdicts);
+        let heard = heard.map(|(trigger, verdict)| Heard {
+            policy: by.of(&trigger).sha256,
+            verdict: hold(verdict, &events, held),
+            trigger,
+        });
         Hearing {
             agreement,
-            verdicts: triggers.into_iter().zip(verdicts).collect(),
+            heard: heard.collect(),
             learned: known.learned,
         }
     }

@@ -10,6 +10,8 @@
 //! events a second, and what is judged at the head is a set of one. Only jobs that exist and move are handled one by one, under
 //! their lock.
 //!
+//! Under which version of the catalog an event is judged is for `governing.rs` of the scheduler to say: the agent's word stands.
+//!
 //! After a followed proxy was given code that nobody vouches for, genuine addresses may say anything: what was said since is judged
 //! once an operator released it (`hold.rs`).
 //!
@@ -50,12 +52,15 @@ use futures::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 use self::docket::{Ahead, Docket};
+use self::gathering::Matter;
 use self::hearing::Hearing;
 use self::intake::Intake;
 use self::opinion::Taken;
 use super::Error;
+use super::governing::{Governing, Versions};
 use crate::ids::{AgreementId, DeploymentId};
 use crate::keeper::{ContractCalls, DECODER, Deployment};
+use crate::ledger::agent::approvals;
 use crate::ledger::upgrades::{self, Upgrade};
 use crate::ledger::{self, Ledger, judging, late_blocks, policies, standings};
 use crate::worker::{Progress, Worker};
@@ -87,13 +92,14 @@ pub struct Judge<C> {
     calls: C,
     catalog: watch::Receiver<Arc<Catalog>>,
     retry: Duration,
+    versions: Versions,
     /// What the next tick finds taken in already.
     ahead: Option<Ahead>,
 }
 
 impl<C: ContractCalls> Judge<C> {
     /// A judge of that deployment, which asks for facts through `calls` and takes the newest catalog for every tick.
-    pub const fn new(
+    pub fn new(
         ledger: Ledger,
         deployment_id: DeploymentId,
         deployment: Deployment,
@@ -107,15 +113,38 @@ impl<C: ContractCalls> Judge<C> {
             calls,
             catalog,
             retry: RETRY,
+            versions: Versions::default(),
             ahead: None,
         }
     }
 
     /// The same judge, which asks for what could not be read again after `retry`.
     #[must_use]
-    pub const fn retrying_after(mut self, retry: Duration) -> Self {
+    pub fn retrying_after(mut self, retry: Duration) -> Self {
         self.retry = retry;
         self
+    }
+
+    /// Which version of the catalog judges each of the events: the newest, or the one that the agent approved it under.
+    async fn governing(
+        &mut self,
+        matters: &[Matter],
+        newest: Arc<Catalog>,
+    ) -> Result<Governing, Error> {
+        let mut by = Governing::only(newest);
+        let triggers = matters.iter().flat_map(|matter| &matter.triggers);
+        let transactions: Vec<_> = triggers.map(|trigger| trigger.transaction).collect();
+        if transactions.is_empty() {
+            return Ok(by);
+        }
+        let mut connection = self.ledger.acquire().await?;
+        let approvals = approvals::list(&mut connection, self.deployment_id, &transactions).await?;
+        for (approval, sha256) in approvals {
+            let version = self.versions.find(&mut connection, sha256, &by.newest);
+            by.approved
+                .extend(version.await?.map(|version| (approval, version)));
+        }
+        Ok(by)
     }
 
     /// Upgrades up to the tick's end that hold admission back; nothing is asked when nothing is judged.
@@ -174,8 +203,9 @@ impl<C: ContractCalls + 'static> Worker for Judge<C> {
         agreements.extend(self.late_agreements(late).await?);
         let matters = self.gather(agreements, &intake, &docket).await?;
         let held = self.held(&docket, matters.is_empty()).await?;
+        let by = self.governing(&matters, Arc::clone(&catalog)).await?;
         let (this, horizon) = (&*self, docket.horizon());
-        let (by, held) = (&catalog, held.as_slice());
+        let (by, held) = (&by, held.as_slice());
         let mut hearings: Vec<_> = stream::iter(matters)
             .map(|matter| this.hear(matter, horizon, by, held))
             .buffered(SIDE_BY_SIDE)

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use super::ruling::{Ruling, next, terms};
 use super::writing::{Before, Finding, WORKER};
 use super::{BEHIND, Docket, Judge};
-use crate::ids::{AgreementId, JobId};
+use crate::ids::{AgreementId, BlockRef, JobId};
 use crate::jobs::Reason;
 use crate::keeper::ContractCalls;
 use crate::ledger::jobs::Anchor;
@@ -21,7 +21,7 @@ impl<C: ContractCalls> Judge<C> {
         row: &jobs::Recorded,
         finding: &Finding<'_>,
         before: &Before,
-        basis: &Basis,
+        judged: BlockRef,
     ) -> Result<(), Error> {
         let (ruling, anchor, terms) = (
             finding.ruling(row),
@@ -40,7 +40,8 @@ impl<C: ContractCalls> Judge<C> {
         if says_the_same && stays {
             return Ok(());
         }
-        self.apply(transaction, row.job, Some(&anchor), &ruling, basis)
+        let basis = finding.basis(judged);
+        self.apply(transaction, row.job, Some(&anchor), &ruling, &basis)
             .await?;
         Ok(jobs::note_terms(transaction, row.job, &terms).await?)
     }
@@ -137,7 +138,6 @@ mod tests {
 
     use super::super::late::Late;
     use super::*;
-    use crate::ids::BlockRef;
     use crate::ledger::judging::Horizons;
 
     fn docket(irreversible: Option<u64>, judged: u64, recorded: u64) -> Docket {

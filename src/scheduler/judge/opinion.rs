@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use alloy::primitives::B256;
 
 use super::Judge;
-use super::hearing::Hearing;
+use super::hearing::{Heard, Hearing};
 use crate::admission::{AgreementFact, ConditionOpinion, Expectation, Horizon, Opinion, weigh};
 use crate::ids::{ConditionId, JobName};
 use crate::keeper::{self, ContractCalls, KeeperEvent};
@@ -37,11 +37,9 @@ impl<C: ContractCalls> Judge<C> {
         hearings: &mut [Hearing],
         horizon: Horizon,
     ) -> Result<Vec<Taken>, Error> {
-        let verdicts = hearings
-            .iter_mut()
-            .flat_map(|hearing| &mut hearing.verdicts);
-        let mut expecting: Vec<_> = verdicts
-            .filter_map(|(trigger, verdict)| {
+        let heard = hearings.iter_mut().flat_map(|hearing| &mut hearing.heard);
+        let mut expecting: Vec<_> = heard
+            .filter_map(|Heard { trigger, verdict, .. }| {
                 let KeeperEvent::ComputeFulfilled { condition, .. } = trigger.event else {
                     return None;
                 };
@@ -100,7 +98,7 @@ impl<C: ContractCalls> Judge<C> {
         for Taken { key, answers } in taken {
             opinions::record(transaction, self.deployment_id, key, answers).await?;
         }
-        for (trigger, verdict) in hearings.iter().flat_map(|hearing| &hearing.verdicts) {
+        for Heard { trigger, verdict, .. } in hearings.iter().flat_map(|hearing| &hearing.heard) {
             let (KeeperEvent::ComputeFulfilled { condition, .. }, Some(dispute)) =
                 (&trigger.event, &verdict.dispute)
             else {

@@ -2,11 +2,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alloy::primitives::B256;
 
-use super::hearing::Hearing;
+use super::hearing::{Heard, Hearing};
 use super::ruling::{Ruling, soonest, terms};
 use super::{Docket, Judge};
 use crate::admission::{Decision, Recorded, Verdict};
-use crate::ids::{AgreementId, JobId, JobName};
+use crate::ids::{AgreementId, BlockRef, JobId, JobName};
 use crate::jobs::Reason;
 use crate::keeper::{ContractCalls, KeeperEvent};
 use crate::ledger::jobs::{Anchor, NewJob};
@@ -26,9 +26,18 @@ pub(super) struct Finding<'a> {
     pub(super) new: NewJob,
     trigger: &'a Recorded,
     pub(super) verdict: &'a Verdict,
+    policy: B256,
 }
 
 impl Finding<'_> {
+    /// On what it was found, as of a block.
+    pub(super) const fn basis(&self, judged: BlockRef) -> Basis {
+        Basis {
+            policy: Some(self.policy),
+            judged,
+        }
+    }
+
     pub(super) const fn anchor(&self) -> Anchor {
         Anchor {
             log: self.trigger.log,
@@ -82,10 +91,10 @@ impl<C: ContractCalls> Judge<C> {
         };
         let findings: Vec<_> = hearings
             .iter()
-            .flat_map(|hearing| &hearing.verdicts)
-            .filter_map(|(trigger, verdict)| self.finding(trigger, verdict))
+            .flat_map(|hearing| &hearing.heard)
+            .filter_map(|heard| self.finding(heard))
             .collect();
-        self.rule_on_findings(transaction, &findings, &before, &basis)
+        self.rule_on_findings(transaction, &findings, &before, docket.to)
             .await?;
         let orphans = self
             .rule_on_orphans(transaction, docket, &findings, &before, &basis)
@@ -95,7 +104,12 @@ impl<C: ContractCalls> Judge<C> {
         Ok(())
     }
 
-    fn finding<'a>(&self, trigger: &'a Recorded, verdict: &'a Verdict) -> Option<Finding<'a>> {
+    fn finding<'a>(&self, heard: &'a Heard) -> Option<Finding<'a>> {
+        let Heard {
+            trigger,
+            verdict,
+            policy,
+        } = heard;
         let KeeperEvent::ComputeFulfilled {
             agreement,
             did,
@@ -117,6 +131,7 @@ impl<C: ContractCalls> Judge<C> {
             },
             trigger,
             verdict,
+            policy: *policy,
         })
     }
 
@@ -126,7 +141,7 @@ impl<C: ContractCalls> Judge<C> {
         transaction: &mut Transaction,
         findings: &[Finding<'_>],
         before: &Before,
-        basis: &Basis,
+        judged: BlockRef,
     ) -> Result<(), Error> {
         let mut keys = HashSet::new();
         let new: Vec<_> = findings
@@ -159,10 +174,10 @@ impl<C: ContractCalls> Judge<C> {
                 further.push((row, finding));
             }
         }
-        self.open(transaction, &first, basis).await?;
+        self.open(transaction, &first, judged).await?;
         verdicts::record_first_evidence(transaction, &new_evidence).await?;
         for (row, finding) in further {
-            self.rule_again(transaction, row, finding, before, basis)
+            self.rule_again(transaction, row, finding, before, judged)
                 .await?;
         }
         Ok(verdicts::record_evidence(transaction, &evidence).await?)
@@ -172,7 +187,7 @@ impl<C: ContractCalls> Judge<C> {
         &self,
         transaction: &mut Transaction,
         first: &[(&jobs::Recorded, &Finding<'_>)],
-        basis: &Basis,
+        judged: BlockRef,
     ) -> Result<(), Error> {
         let (mut opened, mut said) = (Vec::new(), Vec::new());
         for (row, finding) in first {
@@ -189,10 +204,11 @@ impl<C: ContractCalls> Judge<C> {
                 verdict: ruling.word,
                 reason: ruling.reason,
                 rules: ruling.rules,
+                basis: finding.basis(judged),
             });
         }
         openings::record(transaction, self.deployment_id, &opened, WORKER).await?;
-        Ok(verdicts::append_first(transaction, &said, basis).await?)
+        Ok(verdicts::append_first(transaction, &said).await?)
     }
 
     /// Every agreement that was heard, with when it has to be looked at again though no event may come.
@@ -208,10 +224,8 @@ impl<C: ContractCalls> Judge<C> {
                 .push((until, "event orphaned"));
         }
         for hearing in hearings {
-            let again = hearing
-                .verdicts
-                .iter()
-                .filter_map(|(_, verdict)| self.again_after(verdict));
+            let heard = hearing.heard.iter();
+            let again = heard.filter_map(|its| self.again_after(&its.verdict));
             due.entry(hearing.agreement).or_default().extend(again);
         }
         due.into_iter()

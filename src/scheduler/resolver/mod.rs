@@ -7,7 +7,7 @@
 //! costs one fetch, and two replicas never disagree: a finding is final, whoever came first.
 //!
 //! What the agent found when it approved an agreement is taken over as it is and not looked for: nobody can put something else in
-//! its place between the approval and the job.
+//! its place between the approval and the job. Nor can a catalog that changed meanwhile (`governing.rs` of the scheduler).
 //!
 //! What cannot be had now is looked for again with growing delay until a deadline, both by the database's clock; then that it could
 //! not be had is the finding, and parked: an operator can have it looked for again. Only so many jobs are out on errands at once; a slow server holds up nobody else.
@@ -26,10 +26,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Error;
+use super::governing::{Versions, governing};
 use crate::documents::Documents;
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
-use crate::ledger::agent::documents;
+use crate::ledger::agent::{approvals, documents};
 use crate::ledger::specs::{self, Unresolved};
 use crate::ledger::{self, Ledger, Transaction, job_documents, leases, policies, registrations};
 use crate::worker::{Progress, Worker};
@@ -54,6 +55,7 @@ pub struct Resolver {
     catalog: watch::Receiver<Arc<Catalog>>,
     documents: Documents,
     settings: ResolverSettings,
+    versions: Versions,
     errands: JoinSet<Result<(), Error>>,
 }
 
@@ -88,7 +90,7 @@ impl ResolverSettings {
 }
 
 impl Resolver {
-    /// A resolver of that deployment, which takes the newest catalog for every job and fetches through `documents`.
+    /// A resolver of that deployment, which takes the newest catalog for every job that was not approved under another, and fetches through `documents`.
     pub fn new(
         ledger: Ledger,
         deployment_id: DeploymentId,
@@ -103,6 +105,7 @@ impl Resolver {
             catalog,
             documents,
             settings: ResolverSettings::default(),
+            versions: Versions::default(),
             errands: JoinSet::new(),
         }
     }
@@ -111,6 +114,20 @@ impl Resolver {
     #[must_use]
     pub fn waiting(self, settings: ResolverSettings) -> Self {
         Self { settings, ..self }
+    }
+
+    /// The version of the catalog that judges a job: the newest, or the one that the agent approved it under.
+    async fn governing(
+        &mut self,
+        transaction: &mut Transaction,
+        job: &Unresolved,
+    ) -> Result<Arc<Catalog>, Error> {
+        let newest = Arc::clone(&self.catalog.borrow_and_update());
+        let approved = match approvals::find_of_job(transaction, job.job).await? {
+            Some(sha256) => self.versions.find(transaction, sha256, &newest).await?,
+            None => None,
+        };
+        Ok(Arc::clone(governing(approved.as_ref(), &newest, job.did)))
     }
 
     /// Decides a job from what the ledger holds.
@@ -224,7 +241,6 @@ impl Worker for Resolver {
                 done?;
             }
         }
-        let catalog = Arc::clone(&self.catalog.borrow_and_update());
         let mut transaction = self.ledger.begin().await?;
         let is_full = self.errands.len() >= ERRANDS;
         let found = specs::lock_unresolved(&mut transaction, self.deployment_id, is_full).await?;
@@ -232,6 +248,7 @@ impl Worker for Resolver {
             drop(transaction);
             return self.await_errand().await;
         };
+        let catalog = self.governing(&mut transaction, &job).await?;
         let conclusion = self.decide(&mut transaction, &job, &catalog).await?;
         if let Conclusion::Wants(want) = conclusion {
             self.send_out(transaction, job, want).await?;

@@ -38,8 +38,7 @@ pub(super) struct Policy {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Asset {
     pub(super) did: Did,
-    #[serde(default = "yes")]
-    pub(super) enabled: bool,
+    pub(super) enabled: Option<bool>,
     pub(super) minimum_price: Amount,
     #[serde(default)]
     pub(super) files: Vec<InputFile>,
@@ -51,10 +50,6 @@ pub(super) struct Asset {
     pub(super) resources: Resources,
     pub(super) workflow: Option<Workflow>,
     pub(super) filter: Option<Filter>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 #[derive(Deserialize)]

@@ -207,7 +207,7 @@ impl Policy {
             Document::parse(&bytes).map_err(|source| BadCatalog::Workflow { did, source })
         });
         Ok(Asset {
-            enabled: asset.enabled,
+            enabled: asset.enabled.unwrap_or(true),
             minimum_price: asset.minimum_price.0,
             files: files
                 .map(|(index, file)| input(did, index, file))

@@ -91,6 +91,47 @@ fn bombs_and_doubles_are_refused() {
 }
 
 #[test]
+fn an_algorithm_has_its_code_in_the_ddo_or_in_one_file_or_in_its_image() {
+    let read = |change: fn(&mut Value)| {
+        let mut ddo = json!({"main": {"type": "algorithm", "algorithm": {"container":
+            {"image": "python", "tag": "3.12", "entrypoint": "python $ALGO"}}}});
+        change(&mut ddo["main"]);
+        let ddo = Ddo::parse(&serde_json::to_vec(&ddo).unwrap()).unwrap();
+        ddo.algorithm()
+            .map(|it| (it.given.code.is_some(), it.file.map(|file| file.url)))
+    };
+    let url = || Some("https://a.example/x".to_owned());
+    assert_eq!(read(|_| ()), Ok((false, None)));
+    let inline = read(|main| main["algorithm"]["rawcode"] = json!("x"));
+    assert_eq!(inline, Ok((true, None)));
+    let in_file = read(|main| main["files"] = json!([{"url": "https://a.example/x"}]));
+    assert_eq!(in_file, Ok((false, url())));
+    // beside a file that can be read, encrypted ones are its other form (OEP-7)
+    let both = read(|main| {
+        main["files"] = json!([{"url": "https://a.example/x"}]);
+        main["encryptedFiles"] = json!("0xab");
+    });
+    assert_eq!(both, Ok((false, url())));
+    let encrypted = read(|main| main["encryptedFiles"] = json!("0xab"));
+    assert_eq!(encrypted, Err(BadDocument::Lacks(NO_ADDRESS)));
+    let without = read(|main| main["files"] = json!([{"index": 0}]));
+    assert_eq!(without, Err(BadDocument::Lacks(NO_ADDRESS)));
+}
+
+#[test]
+fn the_first_metadata_service_counts_and_only_two_kinds_are_read() {
+    let ddo = |main: &str, kind: &str| {
+        let ddo = json!({"service": [{"type": "access", "attributes": {"main": 5}},
+            {"type": kind, "attributes": {"main": {"type": main}}},
+            {"type": "metadata", "attributes": {"main": {"type": "dataset"}}}]});
+        Ddo::parse(&serde_json::to_vec(&ddo).unwrap()).unwrap()
+    };
+    assert!(ddo("workflow", "metadata").is_workflow());
+    assert!(!ddo("workflow", "provenance").is_workflow());
+    assert!(!ddo("algorithm", "metadata").is_workflow());
+}
+
+#[test]
 fn only_checksums_that_cannot_be_forged_count() {
     let hex = "ab".repeat(32);
     let hash = hex.parse().unwrap();

@@ -39,6 +39,24 @@ fn a_document_and_a_whole_ddo_say_the_same() {
 }
 
 #[test]
+fn a_ddo_names_its_agreement_beside_or_within_its_service() {
+    let plain = document();
+    let named = |beside: Option<u8>, within: Option<u8>| {
+        let id = |fill: Option<u8>| json!(fill.map(B256::repeat_byte));
+        let ddo = json!({"agreementId": id(beside), "service": [{"type": "metadata",
+            "attributes": {"main": plain["main"], "agreementId": id(within)}}]});
+        parse(&ddo).map(|read| read.agreement)
+    };
+    let two = Some(AgreementId(B256::repeat_byte(2)));
+    assert_eq!(named(Some(2), Some(2)), Ok(two));
+    assert_eq!(named(Some(2), None), Ok(two));
+    assert_eq!(named(None, Some(2)), Ok(two));
+    assert_eq!(named(None, None), Ok(None));
+    let contradiction = Err(BadDocument::Contradicts("its agreement"));
+    assert_eq!(named(Some(2), Some(3)), contradiction);
+}
+
+#[test]
 fn oep_12s_maxtime_is_seconds() {
     let mut changed = document();
     let stage = &mut changed["main"]["workflow"]["stages"][0];

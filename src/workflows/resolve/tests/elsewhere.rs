@@ -243,6 +243,113 @@ fn a_ddo_elsewhere_is_asked_for_only_where_it_counts() {
     );
 }
 
+/// What is asked for first outside of the registry, when nothing was found yet.
+fn first_wanted(
+    catalog: &Catalog,
+    registrations: &[Recorded],
+    registered: &[Recorded],
+) -> Result<Want, Refusal> {
+    let question = Resolution {
+        agreement: AGREEMENT,
+        did: DID,
+        consumer: CONSUMER,
+        agreement_created: Position::default(),
+        decided_at: Position {
+            block: 20,
+            log_index: 0,
+        },
+        registrations,
+        catalog,
+    };
+    let mut found = Found::default();
+    loop {
+        match resolve(&question, &found) {
+            Conclusion::Wants(Want::Registrations { did }) => {
+                let of_did = |it: &&Recorded| matches!(it.event, KeeperEvent::DidRegistered { did: of, .. } if of == did);
+                let events = registered.iter().filter(of_did).cloned().collect();
+                found.put_registrations(did, events);
+            }
+            Conclusion::Wants(want) => return Ok(want),
+            Conclusion::Refused(refusal) => return Err(refusal),
+            Conclusion::Frozen(frozen) => panic!("nothing was wanted: {frozen:?}"),
+        }
+    }
+}
+
+/// A DDO counts by its checksum on chain, or by the publisher's trust in where it lies; without either nobody is asked there.
+#[test]
+fn a_ddo_is_bound_by_its_checksum_or_by_trust_in_its_origin() {
+    let wish = document(|d| {
+        d["main"]["workflow"]["stages"][0]["transformation"] = json!({"id": ALGORITHM});
+    });
+    let algorithm = |url: &str, checksum| {
+        let said = [registered(9, own(), CONSUMER, &wish)];
+        let elsewhere = [named(3, ALGORITHM, STRANGER, url, checksum)];
+        first_wanted(&without_default(&trusting("")), &said, &elsewhere)
+    };
+    let asset = |url: &str, checksum| {
+        let elsewhere = [named(2, DID, STRANGER, url, checksum)];
+        first_wanted(&without_default("{}"), &[], &elsewhere)
+    };
+    let (near, far) = ("https://aquarius.example/x", "https://far.example/x");
+    let checksum = B256::repeat_byte(3);
+    let wants = |of, url: &str, trusted| {
+        Ok(Want::Bytes {
+            of,
+            addresses: vec![url.to_owned()],
+            expected: (!trusted).then_some(Checksum::Keccak256(checksum)),
+            trusted,
+        })
+    };
+    for (url, sum, trusted) in [
+        (near, B256::ZERO, true),
+        (near, checksum, true),
+        (far, checksum, false),
+    ] {
+        let wanted = algorithm(url, sum);
+        assert_eq!(wanted, wants(Subject::Algorithm, url, trusted), "{url} {sum}");
+        let wanted = asset(url, sum);
+        assert_eq!(wanted, wants(Subject::Asset, url, trusted), "{url} {sum}");
+    }
+    let service = format!("https://aquarius.example/api/v1/aquarius/assets/ddo/{ALGORITHM}");
+    let unbound = algorithm(far, B256::ZERO);
+    assert_eq!(unbound, wants(Subject::Algorithm, &service, true));
+    let refusal = asset(far, B256::ZERO).unwrap_err();
+    assert_eq!(refusal.reason, Reason::NoAlgorithm);
+}
+
+/// The algorithm's file is asked for with the checksum of its DDO, else with the publisher's own for this very algorithm.
+#[test]
+fn an_algorithms_file_is_bound_by_its_ddo_or_else_by_the_publisher() {
+    let wish = document(|d| {
+        d["main"]["workflow"]["stages"][0]["transformation"] = json!({"id": ALGORITHM});
+    });
+    let expected = |ddo: &serde_json::Value, privacy: &str| {
+        let said = [registered(9, own(), CONSUMER, &wish)];
+        let elsewhere = [named(3, ALGORITHM, STRANGER, &inline(ddo), B256::ZERO)];
+        match first_wanted(&without_default(privacy), &said, &elsewhere) {
+            Ok(Want::Bytes {
+                of: Subject::Code,
+                trusted: false,
+                expected,
+                ..
+            }) => expected,
+            other => panic!("{other:?}"),
+        }
+    };
+    let own = Checksum::Sha256(Code::from("mean").sha256());
+    let (theirs, others) = ("e1".repeat(32), "e2".repeat(32));
+    let pinned = format!(
+        "{{trustedAlgorithms: [{{did: '{DID}', file: 'sha256:{others}'}}, {{did: '{ALGORITHM}', file: 'sha256:{theirs}'}}]}}"
+    );
+    let bound = algorithm_ddo(|_| ());
+    let unbound = algorithm_ddo(|main| main["files"][0]["checksum"] = json!(""));
+    assert_eq!(expected(&bound, &trusting("")), Some(own));
+    assert_eq!(expected(&bound, &pinned), Some(own));
+    let by_publisher = Checksum::Sha256(theirs.parse().unwrap());
+    assert_eq!(expected(&unbound, &pinned), Some(by_publisher));
+}
+
 #[test]
 fn an_algorithm_with_a_did_brings_its_container_and_file() {
     let ddo = algorithm_ddo(|_| ());

@@ -218,11 +218,23 @@ fn the_last_value_and_owner_at_the_deciding_place_count() {
         registered(13, own(), STRANGER, &second),
     ];
     assert_eq!(said(&given_away).unwrap(), "default");
+    let merely_given_away = [
+        registered(9, own(), CONSUMER, &first),
+        transferred(12, own(), CONSUMER, STRANGER),
+    ];
+    assert_eq!(said(&merely_given_away).unwrap(), "default");
+    let late_gift = [
+        registered(9, own(), CONSUMER, &first),
+        transferred(21, own(), CONSUMER, STRANGER),
+    ];
+    assert_eq!(said(&late_gift).unwrap(), "first");
     let given = [
         registered(9, own(), STRANGER, &first),
         transferred(12, own(), STRANGER, CONSUMER),
     ];
     assert_eq!(reason(decide(&open(), &given)), Reason::WorkflowDidTaken);
+    let given_and_used = [given.as_slice(), &[registered(13, own(), CONSUMER, &second)]].concat();
+    assert_eq!(said(&given_and_used).unwrap(), "second");
 }
 
 #[test]

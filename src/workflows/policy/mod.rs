@@ -1,12 +1,12 @@
-use super::catalog::{Asset, Ceilings, ReleasePolicy};
-use super::code::LARGEST_CODE;
-use super::document::{Document, GivenAlgorithm, Requirements};
-use super::image::ImageReference;
-use super::quantity::Quantity;
-use super::resolve::{Refusal, Source};
-use super::spec::{Release, ReleaseRule, Resources};
-use super::trust::Made;
-use super::want::ImageFacts;
+use crate::workflows::catalog::{Asset, Ceilings, ReleasePolicy};
+use crate::workflows::code::LARGEST_CODE;
+use crate::workflows::document::{Document, GivenAlgorithm, Requirements};
+use crate::workflows::image::ImageReference;
+use crate::workflows::quantity::Quantity;
+use crate::workflows::resolve::{Refusal, Source};
+use crate::workflows::spec::{Release, ReleaseRule, Resources};
+use crate::workflows::trust::Made;
+use crate::workflows::want::ImageFacts;
 use crate::ids::Did;
 use crate::jobs::Reason;
 
@@ -164,3 +164,6 @@ pub(super) fn release(policy: &ReleasePolicy, vetted: bool) -> ReleaseRule {
         log_bytes: policy.log_bytes,
     }
 }
+
+#[cfg(test)]
+mod tests;

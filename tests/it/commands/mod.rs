@@ -1,5 +1,7 @@
 //! Operators' commands: the real program on a real chain and a real Postgres.
 
+mod owners;
+
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::atomic::Ordering;
@@ -30,6 +32,11 @@ impl Desk {
         chain.buy(&chain.order(did)).await;
         chain.node.mine(10).await;
         Self::over(Bench::on(chain, Rules::default()).await).await
+    }
+
+    /// A chain on which nothing was bought yet.
+    async fn over_fresh() -> Self {
+        Self::over(Bench::on(Chain::start().await, Rules::default()).await).await
     }
 
     /// What there is to follow is recorded and judged.
