@@ -9,4 +9,5 @@ mod killing;
 mod preflight;
 mod processes;
 mod releasing;
+mod reloading;
 mod trouble;

@@ -9,7 +9,7 @@ use tidewatch::ledger::{self, status};
 use super::bench::{Post, tick};
 
 /// Brings a job to its end, by the moves that the workers make.
-async fn end(post: &Post, job: i64, outcome: Outcome, reason: Option<Reason>) {
+pub(super) async fn end(post: &Post, job: i64, outcome: Outcome, reason: Option<Reason>) {
     let steps = [
         Status::of_phase(Phase::Configuring, 1),
         Status::of_phase(Phase::Running, 1),
@@ -35,7 +35,11 @@ async fn approved(post: &mut Post) -> (Purchase, i64) {
     (purchase, job.id)
 }
 
-async fn release(post: &mut Post, purchase: &Purchase, wanted: &str) -> super::bench::Row {
+pub(super) async fn release(
+    post: &mut Post,
+    purchase: &Purchase,
+    wanted: &str,
+) -> super::bench::Row {
     let mut agent = post.agent().await;
     for _ in 0..20 {
         post.run(&mut agent).await;
