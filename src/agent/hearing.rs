@@ -29,10 +29,10 @@ pub(super) const ABORTED: u8 = 3;
 const AWAY: Duration = Duration::from_secs(60);
 
 /// A sale with what was asked about it just now.
-struct Hearing<'a> {
-    view: &'a View,
-    catalog: &'a Catalog,
-    sale: &'a Sale,
+pub(super) struct Hearing<'a> {
+    pub(super) view: &'a View,
+    pub(super) catalog: &'a Catalog,
+    pub(super) sale: &'a Sale,
     events: &'a [Recorded],
     /// The compute condition.
     condition: ConditionFact,
@@ -42,7 +42,7 @@ struct Hearing<'a> {
 
 impl Hearing<'_> {
     /// Last block in which the condition can be fulfilled; `None` when its window never ends.
-    fn last_block(&self) -> Option<u64> {
+    pub(super) fn last_block(&self) -> Option<u64> {
         if self.condition.time_out.is_zero() {
             return None;
         }
@@ -266,52 +266,6 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
         is_provider.map_err(fact(sale.agreement))
     }
 
-    fn decline(
-        &self,
-        hearing: &Hearing<'_>,
-        reason: &str,
-        why: &str,
-        rules: Vec<RuleAnswer>,
-    ) -> Ruling {
-        let judgement = self.judgement(hearing, rules);
-        let how = match (hearing.last_block(), &judgement.refund) {
-            (None, _) => "The compute condition never times out, so the contracts give no refund: only the publisher can pay back.".to_owned(),
-            (Some(last), None) => format!(
-                "From block {} on anybody can abort the compute condition; whom the escrow then refunds is written in its own terms.",
-                last.saturating_add(1)
-            ),
-            (Some(last), Some(_)) => self
-                .refund(hearing, last)
-                .map(|refund| refund.sentence())
-                .unwrap_or_default(),
-        };
-        Ruling::Decline {
-            reason: reason.to_owned(),
-            detail: format!("{why} {how}"),
-            judgement: Some(judgement),
-        }
-    }
-
-    fn judgement(&self, hearing: &Hearing<'_>, rules: Vec<RuleAnswer>) -> Judgement {
-        let refund = hearing
-            .last_block()
-            .and_then(|last| self.refund(hearing, last));
-        Judgement {
-            rules: json!(rules),
-            refund: refund.map(|refund| refund.to_json()),
-            policy: hearing.catalog.sha256,
-            judged: hearing.view.judged,
-            epoch: hearing.view.epoch,
-            until_block: hearing.last_block(),
-            found: Vec::new(),
-        }
-    }
-
-    fn refund(&self, hearing: &Hearing<'_>, last: u64) -> Option<crate::preflight::Refund> {
-        let candidates = hearing.catalog.payees.clone().unwrap_or_default();
-        refund(&self.deployment, hearing.sale, &candidates, last)
-    }
-
     /// The transactions of a sale that involve its escrow.
     pub(super) fn purchase(&self, sale: &Sale, payee: Address, amount: U256) -> Purchase {
         let order = Order {
@@ -322,26 +276,6 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             amount,
         };
         Purchase::new(&self.deployment, order)
-    }
-
-    /// The events about an agreement and its asset, up to the judged block.
-    pub(super) async fn events_of(
-        &self,
-        agreement: AgreementId,
-        view: &View,
-    ) -> Result<Vec<Recorded>, Error> {
-        let up_to = view.judged.number;
-        let mut connection = self.ledger.acquire().await?;
-        let mut events = self
-            .events_about(&mut connection, subjects::AGREEMENT, &[agreement.0], up_to)
-            .await?;
-        if let Some(did) = Sale::asset(&events, agreement) {
-            let about = self
-                .events_about(&mut connection, subjects::DID, &[did.0], up_to)
-                .await?;
-            events.extend(about);
-        }
-        Ok(events)
     }
 }
 
@@ -358,30 +292,6 @@ fn offer(catalog: &Catalog, sale: &Sale) -> Offer {
 fn failed(rules: &[RuleAnswer]) -> Option<String> {
     let rule = rules.iter().find(|rule| rule.answer == Answer::Fails)?;
     Some(rule.detail.clone())
-}
-
-fn not_a_sale(fault: NotASale) -> Ruling {
-    let (reason, detail) = match fault {
-        NotASale::Unknown => {
-            return Ruling::Wait {
-                reason: code::UNPAID,
-                detail: "The agreement is not on the chain any more.".to_owned(),
-                again: Duration::from_secs(5),
-            };
-        }
-        NotASale::Conditions => (Reason::WrongConditions, Reason::WrongConditions.sentence()),
-        NotASale::Consumer => (
-            Reason::ConditionIdMismatch,
-            "The compute condition is for none of the accounts that the agreement names, so nobody knows for whom to fulfil it.",
-        ),
-    };
-    Ruling::Decline {
-        reason: reason.as_str().to_owned(),
-        detail: format!(
-            "{detail} Once the compute condition's window is over, anybody can abort it and release the escrow."
-        ),
-        judgement: None,
-    }
 }
 
 pub(super) fn fact<E: std::error::Error + Send + Sync + 'static>(

@@ -11,9 +11,10 @@
 //! Layout:
 //! - `worker.rs`: the tick: find acts, take those that are due, do one step of each under its lease;
 //! - `discovery.rs`: which acts there are; `view.rs`: how far the ledger is;
-//! - `hearing.rs`, `facts.rs`: may this agreement be answered; `releasing.rs`: may this escrow pay; `ruling.rs`: what came out;
-//! - `sending.rs`: nonce, signature, record, send; `pursuing.rs`: what became of a transaction; `confirming.rs`: until it is
-//!   irreversible;
+//! - `hearing.rs`, `events.rs`, `facts.rs`: may this agreement be answered; `declining.rs`: why not; `releasing.rs`: may this escrow
+//!   pay; `ruling.rs`: what came out;
+//! - `sending.rs`: nonce, signature, record, send; `pursuing.rs`: what became of a transaction; `wishing.rs`: is it still wanted;
+//!   `confirming.rs`: until it is irreversible;
 //! - `gaps.rs`: nonces that somebody else left unused;
 //! - `node.rs`, `whereabouts.rs`: the questions a node is asked; `fees.rs`, `nonce.rs`, `signing.rs`: the small decisions.
 //!
@@ -32,8 +33,10 @@
 //! one of them.
 
 mod confirming;
+mod declining;
 mod discovery;
 mod error;
+mod events;
 mod facts;
 mod fees;
 mod gaps;
@@ -48,6 +51,7 @@ mod sending;
 mod signing;
 mod view;
 mod whereabouts;
+mod wishing;
 mod worker;
 
 pub use error::Error;

@@ -143,32 +143,6 @@ impl<C: ContractCalls, S: Signer + Clone + Send + Sync> Agent<C, S> {
 }
 
 impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
-    /// The canonical events about subjects, up to a block.
-    pub(super) async fn events_about(
-        &self,
-        connection: &mut Connection,
-        kind: &'static str,
-        subjects: &[B256],
-        up_to: u64,
-    ) -> Result<Vec<Recorded>, Error> {
-        let logs =
-            judging::list_about(connection, self.deployment_id, kind, subjects, up_to).await?;
-        Ok(logs
-            .iter()
-            .filter_map(|(_, logged)| {
-                let event = keeper::decode(&self.deployment, &logged.log).ok()??;
-                Some(Recorded {
-                    log: logged.id,
-                    block: logged.log.block,
-                    transaction: logged.log.transaction_hash,
-                    transaction_index: logged.log.transaction_index,
-                    log_index: logged.log.log_index,
-                    event,
-                })
-            })
-            .collect())
-    }
-
     /// Does one step of an act and gives its lease back.
     async fn step(&self, act: &Act, view: &View, catalog: &Catalog) -> Result<(), Error> {
         let step = async {

@@ -127,7 +127,11 @@ mod tests {
         let approved = offered("");
         let cases = [
             ("the same", offered(""), true),
-            ("dearer", catalog(&format!("{{did: \"{did}\", minimumPrice: 99}}")), true),
+            (
+                "dearer",
+                catalog(&format!("{{did: \"{did}\", minimumPrice: 99}}")),
+                true,
+            ),
             ("gone from the file", catalog(""), true),
             ("enabled in so many words", offered(", enabled: true"), true),
             ("stopped", offered(", enabled: false"), false),
@@ -135,7 +139,10 @@ mod tests {
         for (what, newest, binds) in cases {
             let by = governing(Some(&approved), &newest, did);
             assert_eq!(Arc::ptr_eq(by, &approved), binds, "{what}");
-            assert!(Arc::ptr_eq(governing(None, &newest, did), &newest), "{what}");
+            assert!(
+                Arc::ptr_eq(governing(None, &newest, did), &newest),
+                "{what}"
+            );
         }
     }
 }

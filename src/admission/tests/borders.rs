@@ -172,7 +172,11 @@ fn the_rules_about_history_and_owner_name_what_decided_them() {
         ..World::default()
     };
     let (answer, evidence) = answer_of(&unfollowed, "agreement");
-    assert_eq!(answer, Answer::Holds, "it exists, though no followed contract made it");
+    assert_eq!(
+        answer,
+        Answer::Holds,
+        "it exists, though no followed contract made it"
+    );
     assert!(matches!(evidence, Some(Evidence::Call(_))), "{evidence:?}");
     let older = World {
         made: Some(0),

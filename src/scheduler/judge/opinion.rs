@@ -39,13 +39,17 @@ impl<C: ContractCalls> Judge<C> {
     ) -> Result<Vec<Taken>, Error> {
         let heard = hearings.iter_mut().flat_map(|hearing| &mut hearing.heard);
         let mut expecting: Vec<_> = heard
-            .filter_map(|Heard { trigger, verdict, .. }| {
-                let KeeperEvent::ComputeFulfilled { condition, .. } = trigger.event else {
-                    return None;
-                };
-                let expectation = verdict.expectation.clone()?;
-                Some((condition, expectation, verdict))
-            })
+            .filter_map(
+                |Heard {
+                     trigger, verdict, ..
+                 }| {
+                    let KeeperEvent::ComputeFulfilled { condition, .. } = trigger.event else {
+                        return None;
+                    };
+                    let expectation = verdict.expectation.clone()?;
+                    Some((condition, expectation, verdict))
+                },
+            )
             .collect();
         let mut taken = Vec::new();
         if expecting.is_empty() {
@@ -98,7 +102,10 @@ impl<C: ContractCalls> Judge<C> {
         for Taken { key, answers } in taken {
             opinions::record(transaction, self.deployment_id, key, answers).await?;
         }
-        for Heard { trigger, verdict, .. } in hearings.iter().flat_map(|hearing| &hearing.heard) {
+        for Heard {
+            trigger, verdict, ..
+        } in hearings.iter().flat_map(|hearing| &hearing.heard)
+        {
             let (KeeperEvent::ComputeFulfilled { condition, .. }, Some(dispute)) =
                 (&trigger.event, &verdict.dispute)
             else {

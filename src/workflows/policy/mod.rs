@@ -1,3 +1,5 @@
+use crate::ids::Did;
+use crate::jobs::Reason;
 use crate::workflows::catalog::{Asset, Ceilings, ReleasePolicy};
 use crate::workflows::code::LARGEST_CODE;
 use crate::workflows::document::{Document, GivenAlgorithm, Requirements};
@@ -7,8 +9,6 @@ use crate::workflows::resolve::{Refusal, Source};
 use crate::workflows::spec::{Release, ReleaseRule, Resources};
 use crate::workflows::trust::Made;
 use crate::workflows::want::ImageFacts;
-use crate::ids::Did;
-use crate::jobs::Reason;
 
 /// Where the algorithm's pod has mounts of its own. A container runtime makes a volume, outside of every accounting, for each
 /// place that an image declares as one and that is not exactly a mount.

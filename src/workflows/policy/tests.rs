@@ -133,10 +133,8 @@ fn an_image_is_named_by_its_tag_or_digest_or_both() {
 
 #[test]
 fn a_ceiling_may_be_reached_and_not_passed() {
-    let ceilings = asset(
-        "resources: {cpu: '2', memory: 1Gi, disk: 3Gi, maxExecutionSeconds: 60}",
-    )
-    .ceilings;
+    let ceilings =
+        asset("resources: {cpu: '2', memory: 1Gi, disk: 3Gi, maxExecutionSeconds: 60}").ceilings;
     let asking = |key: &str, value: &str| {
         let quantity = || Some(value.parse().unwrap());
         let mut asked = Requirements::default();
@@ -162,5 +160,8 @@ fn a_ceiling_may_be_reached_and_not_passed() {
     }
     let least = asking("cpu", "500m").unwrap();
     assert_eq!((least.cpu.as_str(), least.memory.as_str()), ("500m", "1Gi"));
-    assert_eq!((least.disk.as_str(), least.max_execution_seconds), ("3Gi", 60));
+    assert_eq!(
+        (least.disk.as_str(), least.max_execution_seconds),
+        ("3Gi", 60)
+    );
 }

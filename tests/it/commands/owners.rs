@@ -14,7 +14,9 @@ fn free(number: u8) -> Did {
 
 /// An asset of a catalog, with these trusted algorithms.
 fn asset(did: Did, trusted: &str) -> String {
-    format!("  - {{did: \"{did}\", minimumPrice: 10, privacy: {{trustedAlgorithms: [{trusted}]}}}}\n")
+    format!(
+        "  - {{did: \"{did}\", minimumPrice: 10, privacy: {{trustedAlgorithms: [{trusted}]}}}}\n"
+    )
 }
 
 /// What `check` says of owners under a catalog.
@@ -39,7 +41,8 @@ async fn a_did_that_the_catalog_trusts_and_nobody_owns_is_named_with_its_remedy(
     let (owned, algorithm) = (chain.asset().await, chain.asset().await);
     let by_did = format!("'{algorithm}'");
     let well = said(&desk, "", &[asset(owned, &by_did)]).await;
-    let expected = "ok     owners: all 2 DIDs that the catalog trusts by their owners are registered";
+    let expected =
+        "ok     owners: all 2 DIDs that the catalog trusts by their owners are registered";
     assert_eq!(well, expected);
 
     let wrong = said(&desk, "", &[asset(owned, ""), asset(free(1), "")]).await;

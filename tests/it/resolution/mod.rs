@@ -41,7 +41,10 @@ async fn every_admitted_purchase_gets_the_workflow_it_deserves() {
     for (row, purchase) in ROWS.iter().zip(&purchases) {
         let found = bench.job(purchase.agreement).await.status;
         if found != row.status {
-            wrong.push(format!("{}: {found:?} instead of {:?}", row.name, row.status));
+            wrong.push(format!(
+                "{}: {found:?} instead of {:?}",
+                row.name, row.status
+            ));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -72,7 +75,9 @@ async fn buy(chain: &Chain, row: &Row, purchase: &Purchase) {
             let mut naming = document("python $ALGO");
             naming["agreementId"] = json!(purchase.agreement);
             let elsewhere = Did(chain.fresh());
-            chain.register(&chain.consumer, elsewhere, &inline(&naming)).await;
+            chain
+                .register(&chain.consumer, elsewhere, &inline(&naming))
+                .await;
             chain.buy(purchase).await
         }
         Said::TakenLate => {
@@ -124,7 +129,9 @@ fn every_reason_of_a_refusal_has_its_scenario() {
     let resolution = tidewatch::workflows::REASONS;
     let of_judging = |reason: &&Reason| admission.contains(reason) || resolution.contains(reason);
     assert!(admission.iter().all(|reason| !resolution.contains(reason)));
-    let first_of_runs = Reason::ALL.iter().position(|it| *it == Reason::DataProvisioningFailed);
+    let first_of_runs = Reason::ALL
+        .iter()
+        .position(|it| *it == Reason::DataProvisioningFailed);
     let (before, of_runs) = Reason::ALL.split_at(first_of_runs.unwrap());
     let other: Vec<_> = before.iter().filter(|it| !of_judging(it)).collect();
     assert_eq!(other, [&Reason::NameCollision]);

@@ -91,9 +91,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "the consumer brings code where named algorithms are trusted only",
-        asset: || {
-            format!("privacy: {{allowRawAlgorithm: true, trustedAlgorithms: ['{MEAN}']}}")
-        },
+        asset: || format!("privacy: {{allowRawAlgorithm: true, trustedAlgorithms: ['{MEAN}']}}"),
         said: Said::Document(|_| ()),
         status: "finished refused algorithm_not_trusted",
     },

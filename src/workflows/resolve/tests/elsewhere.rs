@@ -307,7 +307,11 @@ fn a_ddo_is_bound_by_its_checksum_or_by_trust_in_its_origin() {
         (far, checksum, false),
     ] {
         let wanted = algorithm(url, sum);
-        assert_eq!(wanted, wants(Subject::Algorithm, url, trusted), "{url} {sum}");
+        assert_eq!(
+            wanted,
+            wants(Subject::Algorithm, url, trusted),
+            "{url} {sum}"
+        );
         let wanted = asset(url, sum);
         assert_eq!(wanted, wants(Subject::Asset, url, trusted), "{url} {sum}");
     }

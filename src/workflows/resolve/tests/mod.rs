@@ -233,7 +233,11 @@ fn the_last_value_and_owner_at_the_deciding_place_count() {
         transferred(12, own(), STRANGER, CONSUMER),
     ];
     assert_eq!(reason(decide(&open(), &given)), Reason::WorkflowDidTaken);
-    let given_and_used = [given.as_slice(), &[registered(13, own(), CONSUMER, &second)]].concat();
+    let given_and_used = [
+        given.as_slice(),
+        &[registered(13, own(), CONSUMER, &second)],
+    ]
+    .concat();
     assert_eq!(said(&given_and_used).unwrap(), "second");
 }
 

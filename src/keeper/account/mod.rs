@@ -1,3 +1,13 @@
+//! A key that sends transactions over one node. `call.rs`: what is sent; `mined.rs`: what came of it; `error.rs`: why not.
+
+mod call;
+mod error;
+mod mined;
+
+pub use call::Call;
+pub use error::Error;
+pub use mined::{Mined, Submitted};
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -5,99 +15,18 @@ use std::time::Duration;
 use alloy::eips::BlockId;
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::{Ethereum, EthereumWallet, NetworkTransactionBuilder, TransactionBuilder};
-use alloy::primitives::{Address, B256, Bytes, TxKind};
+use alloy::primitives::{Address, B256, TxKind};
 use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::signers::local::PrivateKeySigner;
-use alloy::transports::TransportError;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use crate::chain::RawLog;
-use crate::fault::Fault;
-use crate::ids::BlockRef;
+use self::error::node;
 
 /// How long a transaction may take to be mined: ten blocks of a slow public chain.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Gas limit of a call; the dearest of them (creating an agreement with three conditions) takes less than half.
-const CALL_GAS: u64 = 2_000_000;
-/// Gas limit of a creation; the dearest keeper contract takes about two thirds.
-const CREATION_GAS: u64 = 6_000_000;
-
-/// A call to be sent, as data: what is to be done stays apart from who does it and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// What it does, in words for people: "lock the reward of agreement 0x…".
-    pub what: String,
-    /// The contract; `None` creates one.
-    pub to: Option<Address>,
-    /// The call's data, or the creation code.
-    pub data: Bytes,
-    /// Gas limit; `None`: what the dearest single call or creation takes.
-    pub gas_limit: Option<u64>,
-}
-
-impl Call {
-    /// A call of a contract's function.
-    pub fn to(contract: Address, data: impl Into<Bytes>, what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            to: Some(contract),
-            data: data.into(),
-            gas_limit: None,
-        }
-    }
-
-    /// The creation of a contract.
-    pub fn create(code: impl Into<Bytes>, what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            to: None,
-            data: code.into(),
-            gas_limit: None,
-        }
-    }
-
-    /// The same with another gas limit: for what does several things at once.
-    #[must_use]
-    pub const fn with_gas_limit(mut self, gas: u64) -> Self {
-        self.gas_limit = Some(gas);
-        self
-    }
-
-    const fn gas(&self) -> u64 {
-        if let Some(limit) = self.gas_limit {
-            return limit;
-        }
-        match self.to {
-            Some(_) => CALL_GAS,
-            None => CREATION_GAS,
-        }
-    }
-}
-
-/// A transaction that succeeded.
-#[derive(Clone, Debug)]
-pub struct Mined {
-    /// Its hash.
-    pub transaction_hash: B256,
-    /// The block it is in, as the node saw it when it answered; no statement about finality.
-    pub block: BlockRef,
-    /// Its place in the block.
-    pub transaction_index: u64,
-    /// Its logs, in order.
-    pub logs: Vec<RawLog>,
-}
-
-/// A transaction that a node accepted and that may not be mined yet.
-#[derive(Clone, Debug)]
-pub struct Submitted {
-    /// Its hash.
-    pub transaction_hash: B256,
-    call: Call,
-}
-
 /// A key that sends transactions over one node: for deploying the contracts, for the demo and for tests.
 ///
 /// Clones share a turn, so their transactions get consecutive nonces; two processes must not use one key at a time.
@@ -267,7 +196,7 @@ impl Account {
     async fn mined_one(&self, submitted: Submitted) -> Result<Mined, Error> {
         let receipt = self.receipt(&submitted).await?;
         if receipt.status() {
-            mined(&receipt)
+            Mined::read(&receipt)
         } else {
             Err(self.reverted(submitted, &receipt).await)
         }
@@ -313,100 +242,4 @@ impl Account {
             reason,
         }
     }
-}
-
-fn mined(receipt: &TransactionReceipt) -> Result<Mined, Error> {
-    let incomplete = || Error::Incomplete {
-        transaction: receipt.transaction_hash,
-    };
-    let block = BlockRef {
-        number: receipt.block_number.ok_or_else(incomplete)?,
-        hash: receipt.block_hash.ok_or_else(incomplete)?,
-    };
-    let transaction_index = receipt.transaction_index.ok_or_else(incomplete)?;
-    let logs = receipt
-        .logs()
-        .iter()
-        .map(|log| {
-            Ok(RawLog {
-                block,
-                transaction_hash: receipt.transaction_hash,
-                transaction_index,
-                log_index: log.log_index.ok_or_else(incomplete)?,
-                address: log.address(),
-                topics: log.topics().to_vec(),
-                data: log.data().data.clone(),
-            })
-        })
-        .collect::<Result<_, Error>>()?;
-    Ok(Mined {
-        transaction_hash: receipt.transaction_hash,
-        block,
-        transaction_index,
-        logs,
-    })
-}
-
-/// Why a transaction was not sent, or had no effect.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The 32 bytes are no private key of secp256k1.
-    #[error("the private key is not a number that secp256k1 has a key for")]
-    Key,
-    /// The node did not answer, or refused.
-    #[error("could not {what}")]
-    Node {
-        /// What was attempted.
-        what: String,
-        /// The node's answer.
-        #[source]
-        source: TransportError,
-    },
-    /// The transaction could not be signed.
-    #[error("could not {what}: signing failed: {detail}")]
-    Unsigned {
-        /// What was attempted.
-        what: String,
-        /// What the signer says.
-        detail: String,
-    },
-    /// Mined without effect.
-    #[error("could not {what}: transaction {transaction} was reverted: {reason}")]
-    Reverted {
-        /// What was attempted.
-        what: String,
-        /// The transaction.
-        transaction: B256,
-        /// The contract's reason as the node tells it.
-        reason: String,
-    },
-    /// Not mined in time; it may still be.
-    #[error("could not {what}: transaction {transaction} was not mined within two minutes")]
-    NotMined {
-        /// What was attempted.
-        what: String,
-        /// The transaction.
-        transaction: B256,
-    },
-    /// The receipt lacks what a mined transaction has.
-    #[error("the node's receipt of transaction {transaction} lacks its block or a log's index")]
-    Incomplete {
-        /// The transaction.
-        transaction: B256,
-    },
-}
-
-impl Error {
-    /// A revert will not mend itself; all else may.
-    pub const fn fault(&self) -> Fault {
-        match self {
-            Self::Node { .. } | Self::NotMined { .. } | Self::Incomplete { .. } => Fault::Transient,
-            Self::Key | Self::Unsigned { .. } | Self::Reverted { .. } => Fault::Rejected,
-        }
-    }
-}
-
-fn node(what: &str) -> impl FnOnce(TransportError) -> Error {
-    let what = what.to_owned();
-    move |source| Error::Node { what, source }
 }
