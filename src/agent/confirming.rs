@@ -5,8 +5,8 @@ use std::time::Duration;
 use alloy::signers::Signer;
 
 use super::hearing::{FULFILLED, fact};
-use super::pursuing::subject;
 use super::view::View;
+use super::wishing::subject;
 use super::{Agent, Error};
 use crate::keeper::{self, ContractCalls};
 use crate::ledger;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, U256};
 use alloy::signers::Signer;
-use serde_json::json;
 
+use super::declining::not_a_sale;
 use super::ruling::{Ruling, code};
 use super::view::View;
 use super::{Agent, Error};
@@ -15,8 +15,7 @@ use crate::ids::AgreementId;
 use crate::jobs::Reason;
 use crate::keeper::{self, ConditionFact, ContractCalls, Order, Purchase};
 use crate::ledger::agent::acts::{Act, Judgement};
-use crate::ledger::subjects;
-use crate::preflight::{NotASale, Sale, Supposition, refund, without_supposed};
+use crate::preflight::{Sale, Supposition, without_supposed};
 use crate::workflows::{Catalog, Found};
 
 /// States of a condition (`ConditionStoreLibrary.ConditionState`).

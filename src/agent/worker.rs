@@ -8,14 +8,13 @@ use tokio::sync::watch;
 
 use super::view::View;
 use super::{Error, Kind, Node};
-use crate::admission::Recorded;
 use crate::documents::Documents;
 use crate::fault::Fault;
 use crate::ids::DeploymentId;
-use crate::keeper::{self, ContractCalls, Deployment};
+use crate::keeper::{ContractCalls, Deployment};
+use crate::ledger::Ledger;
 use crate::ledger::agent::acts::{self, Act, State};
 use crate::ledger::agent::{Account, accounts};
-use crate::ledger::{Connection, Ledger, judging};
 use crate::worker::{Chain, Progress, Worker};
 use crate::workflows::Catalog;
 

@@ -293,7 +293,7 @@ fn a_ddo_is_bound_by_its_checksum_or_by_trust_in_its_origin() {
     };
     let (near, far) = ("https://aquarius.example/x", "https://far.example/x");
     let checksum = B256::repeat_byte(3);
-    let wants = |of, url: &str, trusted| {
+    let wants = |of: Subject, url: &str, trusted: bool| {
         Ok(Want::Bytes {
             of,
             addresses: vec![url.to_owned()],

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::ids::BlockRef;
 use crate::keeper::KeeperEvent;
-use crate::workflows::{Checksum, Code, Finding, ImageFacts, Release};
+use crate::workflows::{Checksum, Code, Finding, ImageFacts, Release, Subject};
 
 const DID: Did = Did(B256::repeat_byte(1));
 const AGREEMENT: AgreementId = AgreementId(B256::repeat_byte(2));
