@@ -1,3 +1,6 @@
+//! What the publisher lets run, and with how much: each rule answers for itself, and `resolve/` asks them in its order. Silence in the
+//! catalog is a refusal.
+
 use crate::ids::Did;
 use crate::jobs::Reason;
 use crate::workflows::catalog::{Asset, Ceilings, ReleasePolicy};

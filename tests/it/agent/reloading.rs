@@ -84,7 +84,7 @@ async fn an_asset_that_left_the_catalog_is_still_owed_to_whom_it_was_approved() 
     let mut post = Post::start().await;
     let sold = version(&post);
     let purchase = approved(&mut post).await;
-    post.offer(&[]);
+    reload(&post, "assets: []\n");
     post.settle().await;
     assert_eq!(post.job(purchase.agreement).await.status, "queued");
     assert_eq!(versions(&post, &purchase).await, (sold, sold));
