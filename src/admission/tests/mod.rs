@@ -1,6 +1,10 @@
 //! A world in which one agreement is made, paid and fulfilled. `table.rs` bends it in every way, `cases.rs` adds to it what takes
 //! more than one purchase, `borders.rs` what is one step from another verdict, `opinions.rs` what the contracts answer to it,
 //! `properties.rs` says what holds for all of it.
+//!
+//! Some changes of the rules change no verdict, and no test looks for them: a place on a chain holds one log, so that between the
+//! places of two different logs `<` and `<=` are the same (the trigger and the agreement's creation, the trigger or the end of a
+//! block and an asset's event, a state's update and its contract's own event).
 
 use alloy::primitives::{Address, B256, U256};
 

@@ -1,4 +1,7 @@
 //! What is decided of workflows that stand in the registry and the catalog; `elsewhere.rs`: of those that lie elsewhere.
+//!
+//! No registration stands in the very place where an agreement is created, since a place holds one log: whether that one would count
+//! as before is not asked.
 
 use alloy::primitives::{Address, B256};
 use serde_json::json;
