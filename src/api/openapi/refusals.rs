@@ -104,7 +104,7 @@ fn possible(
     path: &str,
     method: &str,
     operation: &Value,
-) -> impl Iterator<Item = (&'static str, &'static str)> {
+) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
     let is_live = path == "/livez";
     let names_something = path.contains('{') && !path.ends_with("/preflight");
     let is_for_some = operation["security"].is_array();

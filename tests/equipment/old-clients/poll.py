@@ -51,7 +51,7 @@ def refused(ask):
 
 
 def main():
-    compute = Compute(None, Auth(), None, None)
+    compute = Compute(None, None, Auth(), None)
     told = {
         "byJob": compute.status(AGREEMENT, JOB, Account()),
         # The client sends an empty jobId then.

@@ -13,6 +13,7 @@ use super::database::{Database, execute};
 
 const JOBS: &str = include_str!("../../../src/ledger/reader/jobs.sql");
 const EVENTS: &str = include_str!("../../../src/ledger/reader/events.sql");
+const STREAM: &str = include_str!("../../../src/ledger/reader/streamed.sql");
 const LEDGER: &str = include_str!("filters.sql");
 
 /// Parameters of `jobs.sql` in their order, with their types and what an absent one is.
@@ -51,6 +52,14 @@ const EVENT_PARAMETERS: [(&str, &str, &str); 15] = [
     ("block", "bigint", "NULL"),
     ("log_index", "bigint", "NULL"),
     ("row", "bigint", "NULL"),
+    ("limit", "bigint", "51"),
+];
+
+/// The same of `streamed.sql`.
+const STREAM_PARAMETERS: [(&str, &str, &str); 4] = [
+    ("deployment", "bigint", "1"),
+    ("transaction", "bigint", "0"),
+    ("sequence", "bigint", "0"),
     ("limit", "bigint", "51"),
 ];
 
@@ -351,6 +360,29 @@ async fn each_filter_of_events_reads_a_page_or_what_it_names(ledger: &Ledger) {
     }
 }
 
+/// The second is what looks for news twice a second, for all who listen.
+async fn the_stream_of_transitions_goes_on_from_any_place(ledger: &Ledger) {
+    // Transactions 1 to 501, which are older than any server.
+    let (middle, end) = (250, 600);
+    for (deployment, transaction, answered) in [
+        ("1", 0, 51),
+        ("NULL", end, 0),
+        ("NULL", middle, 51),
+        ("1", middle, 51),
+        ("2", middle, 51),
+    ] {
+        let filters = [
+            ("deployment", deployment.to_owned()),
+            ("transaction", transaction.to_string()),
+        ];
+        let cost = ledger.cost(STREAM, &STREAM_PARAMETERS, &filters).await;
+        println!("transitions by {filters:?}: {cost:?}");
+        assert_eq!(cost.answered, answered, "{filters:?}: {cost:?}");
+        assert!(cost.read <= FOR_A_PAGE, "{filters:?}: {cost:?}");
+        assert!(cost.scanned.is_empty(), "{filters:?}: {cost:?}");
+    }
+}
+
 #[tokio::test]
 async fn in_a_large_ledger_every_filter_reads_a_page_and_no_table_from_end_to_end() {
     let ledger = Ledger::filled().await;
@@ -358,4 +390,5 @@ async fn in_a_large_ledger_every_filter_reads_a_page_and_no_table_from_end_to_en
     filters_of_jobs_combine(&ledger).await;
     a_transaction_is_found_without_reading_the_logs(&ledger).await;
     each_filter_of_events_reads_a_page_or_what_it_names(&ledger).await;
+    the_stream_of_transitions_goes_on_from_any_place(&ledger).await;
 }

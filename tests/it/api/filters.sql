@@ -56,7 +56,7 @@ FROM (SELECT n, CASE WHEN n % 5000 = 1 THEN NULL WHEN n % 100000 = 2 THEN 'lost'
       FROM generate_series(1, {jobs}) AS n) AS drawn;
 
 INSERT INTO ledger.transitions (deployment_id, job_id, number, phase, attempt, at, previous_hash, hash, worker, transaction)
-SELECT 1 + (n > {jobs} * 0.9)::int, n, 1, 'finished', 0, now(), test_hash('p'), test_hash('h'), 'judge', (n / 100)::text::xid8
+SELECT 1 + (n > {jobs} * 0.9)::int, n, 1, 'finished', 0, now(), test_hash('p'), test_hash('h'), 'judge', (1 + n::bigint * 500 / {jobs})::text::xid8
 FROM generate_series(1, {jobs}) AS n;
 
 DO $$
