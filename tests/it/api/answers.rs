@@ -41,9 +41,15 @@ const OF_THE_MOMENT: [&str; 6] = [
 ];
 
 /// A request: method, path, headers.
-type Asked<'a> = (&'a str, String, &'a [(&'a str, &'a str)]);
+type Asked = (
+    &'static str,
+    String,
+    &'static [(&'static str, &'static str)],
+);
 
-fn requests() -> Vec<Asked<'static>> {
+fn requests() -> Vec<Asked> {
+    const NONE: &[(&str, &str)] = &[];
+    const KNOWN: &[(&str, &str)] = &[("if-none-match", "*")];
     const TOKENED: &[(&str, &str)] = &[("authorization", "Bearer an-operators-token")];
     const WRONG: &[(&str, &str)] = &[("authorization", "Bearer another")];
     const RANGE: &[(&str, &str)] = &[
@@ -53,16 +59,16 @@ fn requests() -> Vec<Asked<'static>> {
     let job = format!("/v1/jobs/{}", rows::name(1));
     let none = format!("/v1/jobs/{}", rows::name(9));
     let agreement = rows::hash(0xa, 1);
-    let get = |path: &str| ("GET", path.to_owned(), [].as_slice());
+    let get = |path: &str| ("GET", path.to_owned(), NONE);
     let legacy = "/api/v1/brizo/services/compute";
     vec![
         get("/v1/jobs"),
         get("/v1/jobs?limit=1"),
         get("/v1/jobs?limit=0"),
         get("/v1/jobs?status=70"),
-        ("HEAD", "/v1/jobs".to_owned(), &[]),
-        ("GET", "/v1/jobs".to_owned(), &[("if-none-match", "*")]),
-        ("DELETE", "/v1/jobs".to_owned(), &[]),
+        ("HEAD", "/v1/jobs".to_owned(), NONE),
+        ("GET", "/v1/jobs".to_owned(), KNOWN),
+        ("DELETE", "/v1/jobs".to_owned(), NONE),
         get(&job),
         ("GET", job.clone(), WRONG),
         get(&none),
@@ -81,15 +87,15 @@ fn requests() -> Vec<Asked<'static>> {
         get("/v1/sync"),
         get(&format!("/v1/agreements/{agreement}")),
         get(&format!("/v1/assets/did:op:{}", "1".repeat(64))),
-        ("POST", "/v1/preflight".to_owned(), &[]),
+        ("POST", "/v1/preflight".to_owned(), NONE),
         get("/v1/preflight"),
         get("/api/v1/operator/compute"),
         get(&format!("/api/v1/operator/compute?agreementId={agreement}")),
         get("/api/v1/operator/runningjobs"),
         get(&format!("{legacy}?jobId={}", rows::name(1))),
-        ("POST", legacy.to_owned(), &[]),
-        ("PUT", legacy.to_owned(), &[]),
-        ("DELETE", legacy.to_owned(), &[]),
+        ("POST", legacy.to_owned(), NONE),
+        ("PUT", legacy.to_owned(), NONE),
+        ("DELETE", legacy.to_owned(), NONE),
         get("/livez"),
         get("/readyz"),
         get("/nothing"),

@@ -109,7 +109,7 @@ impl Ledger {
             .iter()
             .map(|(name, _, absent)| {
                 let given = filters.iter().find(|(filter, _)| filter == name);
-                given.map_or(*absent, |(_, value)| value)
+                given.map_or(*absent, |(_, value)| value.as_str())
             })
             .collect();
         for (filter, _) in filters {
@@ -261,7 +261,7 @@ async fn each_filter_of_jobs_reads_a_page(ledger: &Ledger) {
     ];
     for (name, value, least) in single {
         let cost = ledger.jobs(&[(name, value.clone())]).await;
-        println!("jobs by {name} = {value}: {cost:?}");
+        println!("jobs by {name} = {value}: {:.2} ms, {cost:?}", cost.time);
         assert!(cost.answered >= least, "{name} = {value}: {cost:?}");
         assert!(cost.read <= FOR_A_PAGE, "{name} = {value}: {cost:?}");
         assert!(cost.scanned.is_empty(), "{name} = {value}: {cost:?}");
@@ -296,7 +296,7 @@ async fn filters_of_jobs_combine(ledger: &Ledger) {
     ];
     for filters in combined {
         let cost = ledger.jobs(&filters).await;
-        println!("jobs by {filters:?}: {cost:?}");
+        println!("jobs by {filters:?}: {:.2} ms, {cost:?}", cost.time);
         assert!(cost.read <= FOR_A_SEARCH, "{filters:?}: {cost:?}");
         assert!(cost.scanned.is_empty(), "{filters:?}: {cost:?}");
     }
@@ -307,7 +307,7 @@ async fn a_transaction_is_found_without_reading_the_logs(ledger: &Ledger) {
     for (value, answered) in [(transaction, 1), (hash("nothing"), 0)] {
         let filter = [("transaction", value)];
         for cost in [ledger.jobs(&filter).await, ledger.events(&filter).await] {
-            println!("by {filter:?}: {cost:?}");
+            println!("by {filter:?}: {:.2} ms, {cost:?}", cost.time);
             assert_eq!(cost.answered, answered, "{filter:?}: {cost:?}");
             // The one range of pages that has it, and one in a thousand of the others.
             let most = 3_000 + ledger.jobs / 200;
@@ -354,7 +354,7 @@ async fn each_filter_of_events_reads_a_page_or_what_it_names(ledger: &Ledger) {
     ];
     for (filters, most) in cases {
         let cost = ledger.events(&filters).await;
-        println!("events by {filters:?}: {cost:?}");
+        println!("events by {filters:?}: {:.2} ms, {cost:?}", cost.time);
         assert!(cost.read <= most, "{filters:?}: {cost:?}");
         assert!(cost.scanned.is_empty(), "{filters:?}: {cost:?}");
     }
@@ -376,7 +376,7 @@ async fn the_stream_of_transitions_goes_on_from_any_place(ledger: &Ledger) {
             ("transaction", transaction.to_string()),
         ];
         let cost = ledger.cost(STREAM, &STREAM_PARAMETERS, &filters).await;
-        println!("transitions by {filters:?}: {cost:?}");
+        println!("transitions by {filters:?}: {:.2} ms, {cost:?}", cost.time);
         assert_eq!(cost.answered, answered, "{filters:?}: {cost:?}");
         assert!(cost.read <= FOR_A_PAGE, "{filters:?}: {cost:?}");
         assert!(cost.scanned.is_empty(), "{filters:?}: {cost:?}");
