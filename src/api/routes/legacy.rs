@@ -205,16 +205,13 @@ async fn list(
     let Some(deployment) = shared.deployment(&mut transaction).await? else {
         return Ok(Json(Vec::new()));
     };
-    let mut jobs = Vec::new();
-    for row in reader::list_jobs(&mut transaction, deployment, filter, MOST).await? {
-        if chain_id.is_some_and(|chain_id| chain_id != row.chain_id) {
-            continue;
-        }
-        let workflow = reader::find_workflow(&mut transaction, deployment, &row.name).await?;
-        let algorithm = workflow.and_then(|workflow| workflow.algorithm);
-        jobs.push(LegacyJob::new(&row, algorithm));
-    }
-    Ok(Json(jobs))
+    let mut rows = reader::list_jobs(&mut transaction, deployment, filter, MOST).await?;
+    rows.retain(|row| chain_id.is_none_or(|chain_id| chain_id == row.chain_id));
+    let names: Vec<_> = rows.iter().map(|row| row.name.to_string()).collect();
+    let mut algorithms = reader::list_algorithms(&mut transaction, deployment, &names).await?;
+    let jobs = rows.iter().zip(names);
+    let jobs = jobs.map(|(row, name)| LegacyJob::new(row, algorithms.remove(&name)));
+    Ok(Json(jobs.collect()))
 }
 
 impl LegacyJob {

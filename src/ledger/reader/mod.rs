@@ -58,7 +58,7 @@ pub use transitions::{
     stream_end,
 };
 pub use verdicts::{VerdictRow, find_last as find_last_verdict};
-pub use workflows::{WorkflowRow, find as find_workflow};
+pub use workflows::{WorkflowRow, find as find_workflow, list_algorithms};
 
 /// Most connections of one API process.
 const CONNECTIONS: u32 = 10;
