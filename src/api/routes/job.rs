@@ -8,6 +8,7 @@ use crate::api::operator_token::Caller;
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
 use crate::api::segment::Segment;
+use crate::jobs::Phase;
 use crate::ledger::reader;
 
 /// A job in full, with the verdict rule by rule. What the algorithm could choose (its exit code) is for those who may read its log.
@@ -33,9 +34,7 @@ pub(in crate::api) async fn show(
     let details = reader::find_details(&mut connection, deployment, &name).await?;
     let details = details.ok_or_else(Problem::job_not_found)?;
     let queue = match details.job.phase {
-        Phase::Queued => {
-            reader::find_in_queue(&mut connection, deployment, details.job.id).await?
-        }
+        Phase::Queued => reader::find_in_queue(&mut connection, deployment, details.job.id).await?,
         _ => None,
     };
     let details = JobDetails::new(details, caller == Caller::Operator);
