@@ -5,7 +5,9 @@ use utoipa::ToSchema;
 use super::notation::{address, hash, time};
 use crate::engine::{Isolation, Stage, StageObservation};
 use crate::jobs::{Oep12Status, Outcome, Phase, Reason, Status};
-use crate::ledger::reader::{AttemptRow, AwaitedRow, JobRow, QueueRow, VerdictRow, WorkflowRow};
+use crate::ledger::reader::{
+    AttemptRow, AwaitedRow, DetailsRow, JobRow, QueueRow, VerdictRow, WorkflowRow,
+};
 
 /// A job as lists show it: everything but what needs further rows.
 #[derive(Debug, Serialize, ToSchema)]
@@ -285,13 +287,9 @@ impl From<JobRow> for JobSummary {
 
 impl JobDetails {
     /// Puts a job together. `for_operator` adds what the algorithm could choose.
-    pub(super) fn new(
-        row: JobRow,
-        (verdict, workflow, awaited): (Option<VerdictRow>, Option<WorkflowRow>, Option<AwaitedRow>),
-        attempts: Vec<AttemptRow>,
-        for_operator: bool,
-    ) -> Self {
-        let exit_code = attempts
+    pub(super) fn new(row: DetailsRow, for_operator: bool) -> Self {
+        let exit_code = row
+            .attempts
             .iter()
             .rev()
             .flat_map(|attempt| &attempt.stages)
@@ -299,12 +297,13 @@ impl JobDetails {
             .and_then(|stage| stage.exit_code)
             .filter(|_| for_operator);
         Self {
-            summary: row.into(),
-            verdict: verdict.map(Verdict::from),
-            workflow: workflow.map(Workflow::from),
-            awaited: awaited.map(Awaited::from),
+            summary: row.job.into(),
+            verdict: row.verdict.map(Verdict::from),
+            workflow: row.workflow.map(Workflow::from),
+            awaited: row.awaited.map(Awaited::from),
             queue: None,
-            attempts: attempts
+            attempts: row
+                .attempts
                 .into_iter()
                 .map(|attempt| AttemptShown::new(attempt, for_operator))
                 .collect(),

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::asker::{Asker, TrustedProxies};
 use super::problem::Problem;
 
 /// Requests that are answered at once: each takes a database connection sooner or later, of which there are ten.
@@ -30,6 +30,7 @@ const FORGETTING: Duration = Duration::from_secs(60);
 /// How much is answered, to all and to each.
 #[derive(Debug)]
 pub(super) struct Limits {
+    proxies: TrustedProxies,
     rate: Option<DefaultKeyedRateLimiter<IpAddr>>,
     at_once: Semaphore,
     streams: Arc<Semaphore>,
@@ -37,14 +38,12 @@ pub(super) struct Limits {
     preflights: Semaphore,
 }
 
-/// Who asks, as far as limits are concerned; `None`: this machine itself, which is not limited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asker(Option<IpAddr>);
-
 impl Limits {
-    /// At most `rate` requests a second from one address, on average, and as many at once; `None`: any number.
-    pub(super) fn new(rate: Option<NonZeroU32>) -> Self {
+    /// At most `rate` requests a second from one address, on average, and as many at once; `None`: any number. Of whom `proxies` say
+    /// that they ask for him, it is his address that counts.
+    pub(super) fn new(rate: Option<NonZeroU32>, proxies: TrustedProxies) -> Self {
         Self {
+            proxies,
             rate: rate.map(|rate| RateLimiter::keyed(Quota::per_second(rate))),
             at_once: Semaphore::new(AT_ONCE),
             streams: Arc::new(Semaphore::new(STREAMS)),
@@ -65,7 +64,7 @@ impl Limits {
     }
 
     fn admit(&self, asker: Asker) -> Result<(), Problem> {
-        let (Some(rate), Some(address)) = (&self.rate, asker.0) else {
+        let (Some(rate), Some(address)) = (&self.rate, asker.address()) else {
             return Ok(());
         };
         rate.check_key(&address).map_err(|refused| {
@@ -87,7 +86,7 @@ impl Limits {
     pub(super) fn stream(&self, asker: Asker) -> Result<StreamPermit, Problem> {
         let permit = Arc::clone(&self.streams).try_acquire_owned();
         let all = permit.map_err(|_| Problem::overloaded())?;
-        if let Some(address) = asker.0 {
+        if let Some(address) = asker.address() {
             let mut open = self
                 .streams_of
                 .lock()
@@ -118,7 +117,9 @@ pub(super) struct StreamPermit {
 
 impl Drop for StreamPermit {
     fn drop(&mut self) {
-        let Some(address) = self.asker.0 else { return };
+        let Some(address) = self.asker.address() else {
+            return;
+        };
         let mut open = self
             .streams_of
             .lock()
@@ -139,7 +140,11 @@ pub(super) async fn limit(
     next: Next,
 ) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let asker = Asker::of(peer.map(|peer| peer.0.ip()), request.headers());
+    let asker = Asker::of(
+        peer.map(|peer| peer.0.ip()),
+        request.headers(),
+        &limits.proxies,
+    );
     request.extensions_mut().insert(asker);
     if let Err(refused) = limits.admit(asker) {
         return refused.into_response();
@@ -153,67 +158,19 @@ pub(super) async fn limit(
     }
 }
 
-impl Asker {
-    /// Somebody on this machine is believed whom it asks for (a proxy beside us); anybody else could say anything.
-    fn of(peer: Option<IpAddr>, headers: &HeaderMap) -> Self {
-        let Some(peer) = peer.map(|peer| peer.to_canonical()) else {
-            return Self(None);
-        };
-        if !peer.is_loopback() {
-            return Self(Some(narrowed(peer)));
-        }
-        // The last entry is the one that the proxy itself wrote.
-        let told = headers.get_all("x-forwarded-for").iter().next_back();
-        let told =
-            told.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-        Self(told.map(|address: IpAddr| narrowed(address.to_canonical())))
-    }
-}
-
-/// Somebody who has one address of IPv6 has 2^64 of them.
-fn narrowed(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn asker(peer: &str, told: Option<&'static str>) -> Asker {
-        let mut headers = HeaderMap::new();
-        if let Some(told) = told {
-            headers.insert("x-forwarded-for", told.parse().unwrap());
-        }
-        Asker::of(Some(peer.parse().unwrap()), &headers)
-    }
-
-    #[test]
-    fn only_this_machine_is_believed_whom_it_asks_for() {
-        let told = Some("198.51.100.1, 203.0.113.9");
-        let last = Asker(Some("203.0.113.9".parse().unwrap()));
-        assert_eq!(asker("127.0.0.1", told), last);
-        assert_eq!(asker("::ffff:127.0.0.1", told), last);
-        assert_eq!(asker("127.0.0.1", None), Asker(None));
-        let other = Asker(Some("192.0.2.7".parse().unwrap()));
-        assert_eq!(asker("192.0.2.7", told), other);
-        assert_eq!(asker("2001:db8::1", None), asker("2001:db8::2", None));
-    }
-
     #[test]
     fn an_address_has_its_share_of_streams_and_gives_it_back() {
-        let limits = Limits::new(None);
-        let asker = Asker(Some("192.0.2.7".parse().unwrap()));
+        let limits = Limits::new(None, TrustedProxies::default());
+        let asker = Asker::at("192.0.2.7".parse().unwrap());
         let mut open: Vec<_> = (0..STREAMS_OF_ONE)
             .map(|_| limits.stream(asker).unwrap())
             .collect();
         assert!(limits.stream(asker).is_err());
-        assert!(limits.stream(Asker(None)).is_ok());
+        assert!(limits.stream(Asker::HERE).is_ok());
         open.pop();
         assert!(limits.stream(asker).is_ok());
     }

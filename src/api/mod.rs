@@ -5,9 +5,9 @@
 //!
 //! Layout: `routes/` has one file per route; `router.rs` lists them; `openapi.rs` describes them. `problem.rs` is the form of every
 //! error, `job.rs` and `told.rs` those of jobs and events, `notation.rs` says how times, hashes and addresses are written.
-//! `parameters.rs` and `cursor.rs` read query strings, `body.rs` bodies. `limits.rs`, `caching.rs`, `request_id.rs` and `measure.rs`
+//! `parameters.rs` and `cursor.rs` read query strings, `body.rs` bodies. `limits.rs` with `asker.rs`, `caching.rs`, `request_id.rs` and `measure.rs`
 //! surround every route. `feed.rs` and `events.rs` carry what happens to whoever listens, `log_reading.rs` job logs.
-//! `operator_token.rs` decides who is an operator; `ports.rs` is what little may be asked of the world outside.
+//! `shown.rs` remembers which deployment is shown. `operator_token.rs` decides who is an operator; `ports.rs` is what little may be asked of the world outside.
 //!
 //! Invariants:
 //! - every answer that is not a success is `application/problem+json` with a stable `code`: unknown paths and methods, limits and
@@ -20,6 +20,7 @@
 //!   holding a database connection, and those who listen share one bounded ring;
 //! - on a stranger's request nothing is fetched that the publisher did not name.
 
+mod asker;
 mod body;
 mod caching;
 mod cursor;
@@ -39,6 +40,7 @@ mod request_id;
 mod router;
 mod routes;
 mod segment;
+mod shown;
 mod told;
 
 use std::net::SocketAddr;
@@ -46,6 +48,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -55,9 +58,11 @@ use crate::keeper::Deployment;
 use crate::ledger::Reader;
 use crate::ledger::reader::Followed;
 use crate::workflows::Catalog;
+use asker::TrustedProxies;
 use feed::Feed;
 use limits::Limits;
 use operator_token::OperatorToken;
+use shown::Shown;
 
 pub use openapi::description;
 pub use ports::{Calls, CannotSee, Outside};
@@ -77,6 +82,8 @@ pub struct Settings {
     pub calls: Option<Arc<dyn Calls>>,
     /// Most requests a second from one address; `None`: any number.
     pub rate: Option<NonZeroU32>,
+    /// Networks of proxies that are believed when they say whom they ask for; this machine always is.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What went wrong with the API as a whole.
@@ -98,6 +105,7 @@ struct Shared {
     operator_token: Arc<OperatorToken>,
     limits: Arc<Limits>,
     feed: Arc<Feed>,
+    shown: Arc<Shown>,
     clock: Arc<dyn Clock>,
     /// Cancelled when streams are to end.
     stop: CancellationToken,
@@ -123,7 +131,9 @@ pub async fn serve(
     settings: Settings,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let (limits, feed) = (Arc::new(Limits::new(settings.rate)), Arc::new(Feed::new()));
+    let proxies = TrustedProxies::new(settings.trusted_proxies);
+    let limits = Arc::new(Limits::new(settings.rate, proxies));
+    let feed = Arc::new(Feed::new());
     let shared = Shared {
         reader: reader.clone(),
         keeper: settings.keeper,
@@ -133,6 +143,7 @@ pub async fn serve(
         operator_token: Arc::new(OperatorToken::in_file(settings.operator_token_file)),
         limits: Arc::clone(&limits),
         feed: Arc::clone(&feed),
+        shown: Arc::default(),
         clock: Arc::new(SystemClock),
         stop: stop.clone(),
     };

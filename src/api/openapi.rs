@@ -1,4 +1,7 @@
-//! The description of this API (OpenAPI 3.1), made from the routes and the types that they answer with.
+//! The description of this API (OpenAPI 3.1), made from the routes and the types that they answer with; `refusals.rs` adds what any of
+//! them may answer instead, made from those very answers.
+
+mod refusals;
 
 use std::sync::LazyLock;
 
@@ -59,6 +62,7 @@ pub fn description() -> Value {
             parameter["schema"] = json!({"type": "string", "enum": known});
         }
     }
+    refusals::describe(&mut value);
     value
 }
 

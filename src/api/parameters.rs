@@ -6,6 +6,9 @@ use url::form_urlencoded;
 use super::cursor::Cursor;
 use super::problem::Problem;
 
+/// What every reader of JSON can tell from its neighbour (RFC 8259 section 6); no chain has as many blocks.
+const HIGHEST_BLOCK: u64 = (1 << 53) - 1;
+
 /// The parameters of a query string. Each is taken at most once; [`Parameters::finish`] refuses those that nobody took.
 #[derive(Debug)]
 pub(super) struct Parameters(Vec<(String, String)>);
@@ -52,13 +55,12 @@ impl Parameters {
 
     /// Takes a block number.
     pub(super) fn block(&mut self, name: &str) -> Result<Option<u64>, Problem> {
-        let wanted = "a block number";
-        let number: Option<i64> = self.value(name, wanted)?;
-        number
-            .map(|number| {
-                u64::try_from(number).map_err(|_| Problem::invalid_parameter(name, wanted))
-            })
-            .transpose()
+        let wanted = "a block number, at most 9007199254740991";
+        let number: Option<u64> = self.value(name, wanted)?;
+        match number {
+            Some(number) if number > HIGHEST_BLOCK => Err(Problem::invalid_parameter(name, wanted)),
+            _ => Ok(number),
+        }
     }
 
     /// Takes a switch, off if it is absent.

@@ -141,6 +141,7 @@ impl Service {
             outside: Some(super::api::outside(&self.config.documents)?),
             calls: super::api::calls(nodes)?,
             rate: config.rate,
+            trusted_proxies: config.trusted_proxies.clone(),
         };
         let stop = self.supervisor.stop();
         self.supervisor

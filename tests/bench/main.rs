@@ -5,6 +5,7 @@
 //! asserted in a test, where a busy machine would make it lie.
 #![expect(clippy::print_stdout, reason = "a benchmark tells what it measured")]
 
+mod api;
 mod bare;
 mod head;
 mod history;
@@ -36,7 +37,7 @@ struct Options {
     #[arg(long, default_value_t = 30)]
     latency: u64,
 
-    /// Only these, comma separated: bare, recorded, distant, judged
+    /// Only these, comma separated: bare, recorded, distant, judged, head, idle, api
     #[arg(
         long,
         value_delimiter = ',',
@@ -88,7 +89,30 @@ async fn main() -> Result<()> {
             asked.requests * hourly
         );
     }
+    if options.wants("api") {
+        tell_api(&api::measure(&parts).await?);
+    }
     Ok(())
+}
+
+fn tell_api(found: &api::Found) {
+    println!();
+    for (path, bare, api) in &found.rates {
+        println!(
+            "api: {path:<14} {api:>6.0} requests/s, {:.2} of a bare handler's {bare:.0}",
+            api / bare
+        );
+    }
+    let megabytes: Vec<_> = found
+        .resident
+        .iter()
+        .map(|kib| format!("{:.1}", kib_as_megabytes(*kib)))
+        .collect();
+    println!(
+        "api: MB resident after the requests, then with 1,000 readers after each 500 transitions: {}; at most {:.1}",
+        megabytes.join(", "),
+        kib_as_megabytes(found.peak)
+    );
 }
 
 fn tell_delays(delays: &[Duration]) {

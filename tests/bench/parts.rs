@@ -179,10 +179,19 @@ impl Program {
 
     /// The most memory it had resident, in KiB.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// The memory it has resident, in KiB.
+    pub(crate) fn memory(&self) -> Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, field: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let figure = line.and_then(|line| line.split_whitespace().next());
-        Ok(figure.context("the system tells no peak memory")?.parse()?)
+        Ok(figure.context("the system tells no memory")?.parse()?)
     }
 }
 

@@ -27,23 +27,16 @@ pub(in crate::api) async fn show(
 ) -> Result<Json<JobDetails>, Problem> {
     let caller = shared.operator_token.identify(&headers).await?;
     Parameters::read(query.as_deref())?.finish()?;
-    let mut transaction = shared.reader.snapshot().await?;
-    let (deployment, job) = shared.job(&mut transaction, &id).await?;
-    let verdict = reader::find_last_verdict(&mut transaction, job.id).await?;
-    let workflow = reader::find_workflow(&mut transaction, deployment, &job.name).await?;
-    let awaited = match job.phase {
-        Phase::AwaitingDocument => {
-            reader::find_awaited(&mut transaction, deployment, &job.name).await?
-        }
+    let name = id.parse().map_err(|_| Problem::job_not_found())?;
+    let mut connection = shared.reader.acquire().await?;
+    let deployment = shared.deployment(&mut connection).await?;
+    let deployment = deployment.ok_or_else(Problem::job_not_found)?;
+    let details = reader::find_details(&mut connection, deployment, &name).await?;
+    let details = details.ok_or_else(Problem::job_not_found)?;
+    let queue = match details.job.phase {
+        Phase::Queued => reader::find_in_queue(&mut connection, deployment, details.job.id).await?,
         _ => None,
     };
-    let queue = match job.phase {
-        Phase::Queued => reader::find_in_queue(&mut transaction, deployment, job.id).await?,
-        _ => None,
-    };
-    let attempts = reader::list_attempts(&mut transaction, job.id).await?;
-    let for_operator = caller == Caller::Operator;
-    let found = (verdict, workflow, awaited);
-    let details = JobDetails::new(job, found, attempts, for_operator);
+    let details = JobDetails::new(details, caller == Caller::Operator);
     Ok(Json(details.queued(queue)))
 }

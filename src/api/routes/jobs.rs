@@ -51,21 +51,18 @@ pub(in crate::api) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Page>, Problem> {
     let (filter, limit) = read(query.as_deref())?;
-    let mut transaction = shared.reader.snapshot().await?;
-    let Some(deployment) = shared.deployment(&mut transaction).await? else {
+    // One statement sees one moment: no transaction is needed.
+    let mut connection = shared.reader.acquire().await?;
+    let Some(deployment) = shared.deployment(&mut connection).await? else {
         return Ok(Json(Page {
             jobs: Vec::new(),
             next_cursor: None,
         }));
     };
     // One more than asked for tells whether there is a next page.
-    let rows = reader::list_jobs(
-        &mut transaction,
-        deployment,
-        &filter,
-        limit.saturating_add(1),
-    )
-    .await?;
+    let limited = limit.saturating_add(1);
+    let rows = reader::list_jobs(&mut connection, deployment, &filter, limited).await?;
+    drop(connection);
     let (rows, last) = parameters::page(rows, limit);
     Ok(Json(Page {
         next_cursor: last.map(|row| Cursor([row.id.0]).to_string()),

@@ -3,7 +3,10 @@
 //! Parameters that they sent to prove who they are (signatures, nonces) are not looked at: nothing here is secret, and nothing can
 //! be changed. What was started, stopped and deleted by a request is done on chain now, and the answer says so.
 
+use std::str::FromStr;
+
 use axum::extract::{RawQuery, State};
+use axum::http::Method;
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use serde::Serialize;
@@ -76,20 +79,25 @@ pub(in crate::api) fn router() -> Router<Shared> {
         )
 }
 
+/// Changes are no methods of these paths, and `Allow` does not list them; but who asks for one is told where it is done.
 fn refusing_changes(reads: MethodRouter<Shared>) -> MethodRouter<Shared> {
-    reads
-        .post(|| async { Problem::done_on_chain(START) })
-        .put(|| async { Problem::done_on_chain(STOP) })
-        .delete(|| async { Problem::done_on_chain(DELETE) })
+    reads.fallback(|method: Method| async move {
+        match method {
+            Method::POST => Problem::done_on_chain(START),
+            Method::PUT => Problem::done_on_chain(STOP),
+            Method::DELETE => Problem::done_on_chain(DELETE),
+            _ => Problem::method_not_allowed(),
+        }
+    })
 }
 
 /// Operator-Service's read: at least one filter is needed. Its other parameters are not looked at.
 #[utoipa::path(get, path = "/api/v1/operator/compute", tag = "legacy",
     params(
-        ("agreementId" = Option<String>, Query, description = "The agreement.", pattern = "^0x[0-9a-fA-F]{64}$"),
-        ("jobId" = Option<String>, Query, description = "The job.", pattern = "^job-[0-9a-f]{32}$"),
-        ("owner" = Option<String>, Query, description = "The consumer.", pattern = "^0x[0-9a-fA-F]{40}$"),
-        ("chainId" = Option<u64>, Query, description = "The chain."),
+        ("agreementId" = Option<String>, Query, description = "The agreement.", pattern = "^((0x)?[0-9a-fA-F]{64})?$"),
+        ("jobId" = Option<String>, Query, description = "The job.", pattern = "^(job-[0-9a-f]{32})?$"),
+        ("owner" = Option<String>, Query, description = "The consumer.", pattern = "^((0x)?[0-9a-fA-F]{40})?$"),
+        ("chainId" = Option<u64>, Query, minimum = 0, maximum = 9223372036854775807_u64, description = "The chain."),
     ),
     responses(
         (status = 200, description = "The jobs, at most 100.", body = Vec<LegacyJob>),
@@ -100,7 +108,10 @@ pub(in crate::api) async fn operator_compute(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Vec<LegacyJob>>, Problem> {
     let mut parameters = Parameters::read(query.as_deref())?;
-    let chain_id: Option<u64> = parameters.value("chainId", "a number")?;
+    let wanted = "a chain's number";
+    let chain_id: Option<i64> = value(&mut parameters, "chainId", wanted)?;
+    let chain_id = chain_id.map(u64::try_from).transpose();
+    let chain_id = chain_id.map_err(|_| Problem::invalid_parameter("chainId", wanted))?;
     let filter = filter(&mut parameters, "agreementId", "owner")?;
     let Some(filter) = filter.or_else(|| chain_id.map(|_| JobFilter::default())) else {
         return Err(Problem::missing_filter(
@@ -113,9 +124,9 @@ pub(in crate::api) async fn operator_compute(
 /// Brizo's read: at least one filter is needed. Its other parameters are not looked at.
 #[utoipa::path(get, path = "/api/v1/brizo/services/compute", tag = "legacy",
     params(
-        ("serviceAgreementId" = Option<String>, Query, description = "The agreement.", pattern = "^0x[0-9a-fA-F]{64}$"),
-        ("jobId" = Option<String>, Query, description = "The job.", pattern = "^job-[0-9a-f]{32}$"),
-        ("consumerAddress" = Option<String>, Query, description = "The consumer.", pattern = "^0x[0-9a-fA-F]{40}$"),
+        ("serviceAgreementId" = Option<String>, Query, description = "The agreement.", pattern = "^((0x)?[0-9a-fA-F]{64})?$"),
+        ("jobId" = Option<String>, Query, description = "The job.", pattern = "^(job-[0-9a-f]{32})?$"),
+        ("consumerAddress" = Option<String>, Query, description = "The consumer.", pattern = "^((0x)?[0-9a-fA-F]{40})?$"),
     ),
     responses(
         (status = 200, description = "The jobs, at most 100.", body = Vec<LegacyJob>),
@@ -158,13 +169,31 @@ fn filter(
     owner: &str,
 ) -> Result<Option<JobFilter>, Problem> {
     let filter = JobFilter {
-        agreement: parameters.value(agreement, "0x and 64 hexadecimal digits")?,
-        consumer: parameters.value(owner, "an address: 0x and 40 hexadecimal digits")?,
-        name: parameters.value("jobId", "job- and 32 hexadecimal digits")?,
+        agreement: value(parameters, agreement, "64 hexadecimal digits")?,
+        consumer: value(
+            parameters,
+            owner,
+            "an address: 0x and 40 hexadecimal digits",
+        )?,
+        name: value(parameters, "jobId", "job- and 32 hexadecimal digits")?,
         ..JobFilter::default()
     };
     let is_any = filter.agreement.is_some() || filter.consumer.is_some() || filter.name.is_some();
     Ok(is_any.then_some(filter))
+}
+
+/// Takes a parameter. An empty one is absent: squid-py sends `jobId=` for any job, squid-js `serviceAgreementId=` for any agreement.
+fn value<T: FromStr>(
+    parameters: &mut Parameters,
+    name: &str,
+    wanted: &str,
+) -> Result<Option<T>, Problem> {
+    let text = parameters.text(name).filter(|text| !text.is_empty());
+    text.map(|text| {
+        text.parse()
+            .map_err(|_| Problem::invalid_parameter(name, wanted))
+    })
+    .transpose()
 }
 
 async fn list(
@@ -176,16 +205,13 @@ async fn list(
     let Some(deployment) = shared.deployment(&mut transaction).await? else {
         return Ok(Json(Vec::new()));
     };
-    let mut jobs = Vec::new();
-    for row in reader::list_jobs(&mut transaction, deployment, filter, MOST).await? {
-        if chain_id.is_some_and(|chain_id| chain_id != row.chain_id) {
-            continue;
-        }
-        let workflow = reader::find_workflow(&mut transaction, deployment, &row.name).await?;
-        let algorithm = workflow.and_then(|workflow| workflow.algorithm);
-        jobs.push(LegacyJob::new(&row, algorithm));
-    }
-    Ok(Json(jobs))
+    let mut rows = reader::list_jobs(&mut transaction, deployment, filter, MOST).await?;
+    rows.retain(|row| chain_id.is_none_or(|chain_id| chain_id == row.chain_id));
+    let names: Vec<_> = rows.iter().map(|row| row.name.to_string()).collect();
+    let mut algorithms = reader::list_algorithms(&mut transaction, deployment, &names).await?;
+    let jobs = rows.iter().zip(names);
+    let jobs = jobs.map(|(row, name)| LegacyJob::new(row, algorithms.remove(&name)));
+    Ok(Json(jobs.collect()))
 }
 
 impl LegacyJob {

@@ -10,8 +10,8 @@ use futures::stream::unfold;
 use futures::{Stream, StreamExt};
 use serde::Serialize;
 
+use crate::api::asker::Asker;
 use crate::api::cursor::Cursor;
-use crate::api::limits::Asker;
 use crate::api::log_reading::{LogReading, Piece};
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;

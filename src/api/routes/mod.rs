@@ -20,16 +20,20 @@ use super::problem::Problem;
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
 use crate::ledger::reader::{self, JobRow};
-use crate::ledger::{Error, Transaction};
+use crate::ledger::{Connection, Error, Transaction};
 use crate::workflows::Catalog;
 
 impl Shared {
     /// The deployment that is shown; `None` while nothing was ever followed.
-    async fn deployment(
-        &self,
-        transaction: &mut Transaction,
-    ) -> Result<Option<DeploymentId>, Error> {
-        reader::find_deployment(transaction, self.followed()).await
+    async fn deployment(&self, connection: &mut Connection) -> Result<Option<DeploymentId>, Error> {
+        if let Some(known) = self.shown.get() {
+            return Ok(Some(known));
+        }
+        let found = reader::find_deployment(connection, self.followed()).await?;
+        if let Some(found) = found {
+            self.shown.put(found);
+        }
+        Ok(found)
     }
 
     /// The deployment that is shown, with its contracts, for what cannot be told without them.

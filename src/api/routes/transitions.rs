@@ -7,8 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::Shared;
+use crate::api::asker::Asker;
 use crate::api::cursor::Cursor;
-use crate::api::limits::Asker;
 use crate::api::notation::{exact_time, hash};
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;

@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use url::Url;
 
 use super::{Environment, Faults, Secret};
@@ -59,6 +61,26 @@ pub(in crate::app) fn read_quorum(
     quorum
 }
 
+/// Reads networks: addresses with the length of their prefix, or alone for one machine.
+pub(in crate::app) fn read_networks(
+    flag: Option<&str>,
+    variable: &str,
+    faults: &mut Faults,
+) -> Vec<IpNet> {
+    let entries = flag.unwrap_or_default().split(',').map(str::trim);
+    entries
+        .filter(|entry| !entry.is_empty())
+        .filter_map(|entry| {
+            let alone = entry.parse::<IpAddr>().map(IpNet::from);
+            let read = entry.parse().or(alone);
+            let read = read.map_err(|_| {
+                format!("names {entry:?}, which is no network such as 10.0.0.0/8 and no address")
+            });
+            faults.check(variable, read)
+        })
+        .collect()
+}
+
 /// How many different operators run the nodes, as far as their URLs tell.
 fn count_operators(endpoints: &[Secret]) -> usize {
     let providers = endpoints
@@ -73,6 +95,19 @@ fn count_operators(endpoints: &[Secret]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_are_read_and_what_is_none_is_named() {
+        let mut faults = Faults::default();
+        let given = Some("10.0.0.0/8, 192.0.2.7,2001:db8::/32, 10.0.0.0/33, proxy.example");
+        let read = read_networks(given, "TIDEWATCH_API_TRUSTED_PROXIES", &mut faults);
+        let shown: Vec<_> = read.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"]);
+        let told = faults.to_string();
+        for wrong in ["\"10.0.0.0/33\"", "\"proxy.example\""] {
+            assert!(told.contains(wrong), "{told}");
+        }
+    }
 
     #[tokio::test]
     async fn a_quorum_needs_as_many_operators() {

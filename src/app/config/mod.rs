@@ -7,7 +7,7 @@
 //! Layout:
 //! - `options.rs`: flags and their variables as clap sees them;
 //! - `source.rs`: looking a value up, with its `…_FILE` twin, and collecting faults;
-//! - `endpoints.rs`: the chain's nodes, and how many must agree;
+//! - `endpoints.rs`: the chain's nodes, and how many must agree; networks;
 //! - `service.rs`: what `run` needs, role by role; `roles.rs`: the roles; `engine.rs`, `turns.rs`, `agent.rs`: the
 //!   engine's, the dispatcher's and the agent's part.
 

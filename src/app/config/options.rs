@@ -133,6 +133,10 @@ pub struct ServiceOptions {
     #[arg(long, env = "TIDEWATCH_API_RATE")]
     pub api_rate: Option<String>,
 
+    /// Networks of proxies that the API believes whom they ask for, comma separated
+    #[arg(long, env = "TIDEWATCH_API_TRUSTED_PROXIES")]
+    pub api_trusted_proxies: Option<String>,
+
     /// Address of the metrics
     #[arg(long, env = "TIDEWATCH_METRICS_LISTEN")]
     pub metrics_listen: Option<String>,

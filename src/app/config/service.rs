@@ -4,10 +4,11 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use url::Url;
 
 use super::agent::{self, AgentConfig};
-use super::endpoints::{read_endpoints, read_quorum};
+use super::endpoints::{read_endpoints, read_networks, read_quorum};
 use super::engine::{EngineConfig, read_engine};
 use super::roles::{Role, read_roles};
 use super::{Environment, Faults, Secret, ServiceOptions, turns};
@@ -69,6 +70,8 @@ pub struct ApiConfig {
     pub operator_token_file: Option<PathBuf>,
     /// Most requests a second from one address; `None`: any number.
     pub rate: Option<NonZeroU32>,
+    /// Networks of proxies that are believed whom they ask for.
+    pub trusted_proxies: Vec<IpNet>,
     /// The nodes' endpoints, if any were named and no other role asks them: for what no event tells. They can hold a key.
     pub rpc_urls: Vec<Secret>,
 }
@@ -243,6 +246,11 @@ fn read_api(
         listen: listen?,
         operator_token_file: options.operator_token_file.clone(),
         rate: NonZeroU32::new(rate?),
+        trusted_proxies: read_networks(
+            options.api_trusted_proxies.as_deref(),
+            "TIDEWATCH_API_TRUSTED_PROXIES",
+            faults,
+        ),
         rpc_urls,
     })
 }

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 39] = [
+const KNOWN: [&str; 40] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
@@ -15,6 +15,7 @@ const KNOWN: [&str; 39] = [
     "API_DATABASE_URL_FILE",
     "API_LISTEN",
     "API_RATE",
+    "API_TRUSTED_PROXIES",
     "CA_FILE",
     "CACHE",
     "CATALOG",

@@ -42,12 +42,17 @@ pub async fn locate(connection: &mut PgConnection, rules: &mut Value) -> Result<
             (row.id, place)
         })
         .collect();
+    put(rules, &places);
+    Ok(())
+}
+
+/// Puts the places, by the logs' ids, where the rules name the logs.
+pub(super) fn put(rules: &mut Value, places: &BTreeMap<i64, Value>) {
     for rule in rules.as_array_mut().into_iter().flatten() {
         if let Some(place) = log(rule).and_then(|id| places.get(&id)) {
             rule["evidence"]["log"] = place.clone();
         }
     }
-    Ok(())
 }
 
 fn log(rule: &Value) -> Option<i64> {

@@ -3,7 +3,7 @@
 //! It refuses to write, and refuses to start under a login that could: the login is the wall, and a wall that is not there must
 //! be seen at once. That its connections are read-only by default is a second, weaker one (a session can turn it off).
 //!
-//! Layout: `login.rs` judges the login; one file per table for the rest. Rows leave this module as typed values; how they look
+//! Layout: `login.rs` judges the login; `details.rs` reads a job with all that is shown of it; one file per table for the rest. Rows leave this module as typed values; how they look
 //! to people is the API's matter. The public part of frozen specifications comes from the view `tidewatch.workflows`, so the
 //! reader's login needs no right on the table, which holds source URLs.
 //!
@@ -15,6 +15,7 @@ mod agent;
 mod attempts;
 mod awaited;
 mod deployments;
+mod details;
 mod erasures;
 mod events;
 mod evidence;
@@ -43,6 +44,7 @@ pub use agent::{AgentAccount, list as list_agent_accounts};
 pub use attempts::{AttemptRow, list as list_attempts};
 pub use awaited::{AwaitedRow, find as find_awaited};
 pub use deployments::{Followed, Progress, find as find_deployment, progress};
+pub use details::{DetailsRow, find as find_details};
 pub use erasures::is_erased;
 pub use events::{EventFilter, EventPlace, EventRow, list as list_events};
 pub use evidence::locate as locate_evidence;
@@ -56,7 +58,7 @@ pub use transitions::{
     stream_end,
 };
 pub use verdicts::{VerdictRow, find_last as find_last_verdict};
-pub use workflows::{WorkflowRow, find as find_workflow};
+pub use workflows::{WorkflowRow, find as find_workflow, list_algorithms};
 
 /// Most connections of one API process.
 const CONNECTIONS: u32 = 10;
@@ -84,6 +86,12 @@ impl Reader {
                 ("plan_cache_mode", "force_custom_plan"),
                 // And each plan would be compiled anew, which takes longer than any page.
                 ("jit", "off"),
+                // Every question here is for a page or for what stands beside one row. Whatever reads a table, or one side of a join,
+                // from end to end is a wrong guess, and in a large ledger takes seconds: go by the indices, row by row.
+                ("enable_seqscan", "off"),
+                ("enable_hashjoin", "off"),
+                ("enable_mergejoin", "off"),
+                ("max_parallel_workers_per_gather", "0"),
             ]);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)

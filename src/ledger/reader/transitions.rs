@@ -112,14 +112,8 @@ pub async fn list_streamed(
     after: StreamPlace,
     limit: u32,
 ) -> Result<Vec<StreamedTransition>, Error> {
-    let rows = sqlx::query!(
-        r#"SELECT t.transaction::text AS "transaction!", t.sequence, t.deployment_id, t.job_id, j.name, t.number, t.phase, t.outcome,
-                  t.reason, t.attempt, t.at, t.previous_hash AS "previous_hash: Vec<u8>", t.hash AS "hash: Vec<u8>", t.worker
-           FROM ledger.transitions t JOIN ledger.jobs j ON j.id = t.job_id
-           WHERE ($1::bigint IS NULL OR t.deployment_id = $1)
-             AND (t.transaction, t.sequence) > (($2::bigint)::text::xid8, $3::bigint)
-             AND t.transaction < pg_snapshot_xmin(pg_current_snapshot())
-           ORDER BY t.transaction, t.sequence LIMIT $4"#,
+    let rows = sqlx::query_file!(
+        "src/ledger/reader/streamed.sql",
         deployment.map(|deployment| deployment.0),
         after.transaction,
         after.sequence,

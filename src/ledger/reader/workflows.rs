@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -40,4 +42,28 @@ pub async fn find(
     .fetch_optional(connection)
     .await
     .attempt("find what a job runs")
+}
+
+/// The algorithms' DIDs of those jobs that run one with a DID, in one statement.
+///
+/// # Errors
+/// Database errors.
+pub async fn list_algorithms(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    jobs: &[String],
+) -> Result<BTreeMap<String, String>, Error> {
+    let rows = sqlx::query!(
+        r#"SELECT job AS "job!", algorithm AS "algorithm!" FROM tidewatch.workflows
+           WHERE deployment = $1 AND job = ANY($2) AND algorithm IS NOT NULL ORDER BY frozen_at"#,
+        deployment.0,
+        jobs
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("list the algorithms of jobs")?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.job, row.algorithm))
+        .collect())
 }
