@@ -21,8 +21,8 @@ mod service;
 mod source;
 
 pub use agent::AgentConfig;
-pub(super) use endpoints::read_endpoints;
 pub use api::{ApiConfig, ResultsConfig};
+pub(super) use endpoints::read_endpoints;
 pub use engine::EngineConfig;
 pub use options::ServiceOptions;
 pub use roles::Role;
