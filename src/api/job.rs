@@ -2,6 +2,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::admittance::View;
 use super::notation::{address, hash, time};
 use crate::engine::{Isolation, Stage, StageObservation};
 use crate::jobs::{Oep12Status, Outcome, Phase, Reason, Status};
@@ -286,8 +287,9 @@ impl From<JobRow> for JobSummary {
 }
 
 impl JobDetails {
-    /// Puts a job together. `for_operator` adds what the algorithm could choose.
-    pub(super) fn new(row: DetailsRow, for_operator: bool) -> Self {
+    /// Puts a job together, as somebody may see it: what the algorithm could choose goes where its log goes.
+    pub(super) fn new(row: DetailsRow, view: &View) -> Self {
+        let seen = Seen::by(view);
         let exit_code = row
             .attempts
             .iter()
@@ -295,7 +297,7 @@ impl JobDetails {
             .flat_map(|attempt| &attempt.stages)
             .find(|stage| stage.stage == Stage::Algorithm)
             .and_then(|stage| stage.exit_code)
-            .filter(|_| for_operator);
+            .filter(|_| seen.exit_codes);
         Self {
             summary: row.job.into(),
             verdict: row.verdict.map(Verdict::from),
@@ -305,7 +307,7 @@ impl JobDetails {
             attempts: row
                 .attempts
                 .into_iter()
-                .map(|attempt| AttemptShown::new(attempt, for_operator))
+                .map(|attempt| AttemptShown::new(attempt, seen))
                 .collect(),
             exit_code,
         }
@@ -339,6 +341,32 @@ impl From<QueueRow> for Queued {
             waits_for: WaitsFor {
                 code: row.waits_for,
                 message,
+            },
+        }
+    }
+}
+
+/// What of a job is not for everybody.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    exit_codes: bool,
+    runners: bool,
+}
+
+impl Seen {
+    fn by(view: &View) -> Self {
+        match view {
+            View::Public => Self {
+                exit_codes: false,
+                runners: false,
+            },
+            View::Party(standing, _) => Self {
+                exit_codes: standing.shows_exit_code(),
+                runners: false,
+            },
+            View::Operator => Self {
+                exit_codes: true,
+                runners: true,
             },
         }
     }
@@ -393,14 +421,14 @@ impl From<AwaitedRow> for Awaited {
 }
 
 impl AttemptShown {
-    fn new(row: AttemptRow, for_operator: bool) -> Self {
+    fn new(row: AttemptRow, seen: Seen) -> Self {
         let stage = |stage: StageObservation| StageShown {
             stage: stage.stage,
             started_at: stage.started_at.map(time),
             finished_at: stage.finished_at.map(time),
             isolation: stage.isolation,
-            runner: stage.runner.filter(|_| for_operator),
-            exit_code: stage.exit_code.filter(|_| for_operator),
+            runner: stage.runner.filter(|_| seen.runners),
+            exit_code: stage.exit_code.filter(|_| seen.exit_codes),
         };
         Self {
             number: row.number,

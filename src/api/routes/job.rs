@@ -4,14 +4,14 @@ use axum::http::HeaderMap;
 
 use crate::api::Shared;
 use crate::api::job::JobDetails;
-use crate::api::operator_token::Caller;
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
 use crate::api::segment::Segment;
 use crate::jobs::Phase;
 use crate::ledger::reader;
 
-/// A job in full, with the verdict rule by rule. What the algorithm could choose (its exit code) is for those who may read its log.
+/// A job in full, with the verdict rule by rule. What the algorithm could choose (its exit code) is for those who
+/// may read its log as it is.
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs",
     params(("id" = String, Path, description = "The job.", pattern = "^job-[0-9a-f]{32}$")),
     security((), ("bearer" = [])),
@@ -25,18 +25,19 @@ pub(in crate::api) async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Json<JobDetails>, Problem> {
-    let caller = shared.operator_token.identify(&headers).await?;
+    let caller = shared.caller(&headers).await?;
     Parameters::read(query.as_deref())?.finish()?;
+    let mut transaction = shared.reader.snapshot().await?;
+    let view = shared.view(&mut transaction, caller, &id).await?;
     let name = id.parse().map_err(|_| Problem::job_not_found())?;
-    let mut connection = shared.reader.acquire().await?;
-    let deployment = shared.deployment(&mut connection).await?;
+    let deployment = shared.deployment(&mut transaction).await?;
     let deployment = deployment.ok_or_else(Problem::job_not_found)?;
-    let details = reader::find_details(&mut connection, deployment, &name).await?;
+    let details = reader::find_details(&mut transaction, deployment, &name).await?;
     let details = details.ok_or_else(Problem::job_not_found)?;
     let queue = match details.job.phase {
-        Phase::Queued => reader::find_in_queue(&mut connection, deployment, details.job.id).await?,
+        Phase::Queued => reader::find_in_queue(&mut transaction, deployment, details.job.id).await?,
         _ => None,
     };
-    let details = JobDetails::new(details, caller == Caller::Operator);
+    let details = JobDetails::new(details, &view);
     Ok(Json(details.queued(queue)))
 }
