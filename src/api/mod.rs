@@ -32,6 +32,7 @@ mod measure;
 mod notation;
 mod openapi;
 mod operator_token;
+mod pages;
 mod parameters;
 mod ports;
 mod problem;

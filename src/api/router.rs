@@ -11,7 +11,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use tower_http::cors::{Any, CorsLayer};
 
 use super::problem::Problem;
-use super::{Shared, caching, limits, measure, request_id, routes};
+use super::{Shared, caching, limits, measure, pages, request_id, routes};
 
 /// Every route of the API. A layer surrounds those above it.
 pub(super) fn router(shared: Shared) -> Router {
@@ -36,10 +36,12 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/livez", get(routes::health::livez))
         .route("/readyz", get(routes::health::readyz))
         .merge(routes::legacy::router())
+        .merge(pages::router())
         .fallback(|| async { Problem::unknown_path() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(limits, limits::limit))
+        .layer(from_fn(pages::for_people))
         .layer(from_fn(caching::tag))
         .layer(CompressionLayer::new().compress_when(compressed))
         .layer(shared_with_pages())
