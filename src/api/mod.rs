@@ -7,11 +7,12 @@
 //! error, `job.rs` and `told.rs` those of jobs and events, `notation.rs` says how times, hashes and addresses are written.
 //! `parameters.rs` and `cursor.rs` read query strings, `body.rs` bodies. `limits.rs`, `caching.rs`, `request_id.rs` and `measure.rs`
 //! surround every route. `feed.rs` and `events.rs` carry what happens to whoever listens, `log_reading.rs` job logs.
-//! `operator_token.rs` decides who is an operator; `ports.rs` is what little may be asked of the world outside.
+//! `operator_token.rs` decides who is an operator; `ports.rs` is what little may be asked of the world outside. `pages/` shows the
+//! same as a web page.
 //!
 //! Invariants:
 //! - every answer that is not a success is `application/problem+json` with a stable `code`: unknown paths and methods, limits and
-//!   panics included;
+//!   panics included. Outside of `/v1` it is a page for those who prefer pages, with the same status;
 //! - an unknown or malformed parameter is an error that names it: ignoring a filter would answer another question than was asked;
 //! - lists go by keyset, newest first: rows that arrive between two pages neither repeat nor hide others;
 //! - whatever an algorithm could choose (logs, exit codes) is for those who may have it, and an answer to somebody who may not

@@ -23,8 +23,13 @@ pub(super) static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", include_str!("page.css")));
 
 /// What makes them live.
-pub(super) static SCRIPT: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", include_str!("page.js")));
+pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "js",
+        "text/javascript; charset=utf-8",
+        include_str!("page.js"),
+    )
+});
 
 /// The mark in a browser's tab.
 pub(super) static MARK: LazyLock<Asset> =
@@ -53,10 +58,7 @@ pub(super) async fn show(Segment(name): Segment) -> Result<Response, Problem> {
     let asset = asset.ok_or_else(Problem::unknown_path)?;
     let headers = [
         (header::CONTENT_TYPE, asset.kind),
-        (
-            header::CACHE_CONTROL,
-            "public, max-age=31536000, immutable",
-        ),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));

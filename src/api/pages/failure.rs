@@ -24,7 +24,9 @@ const KEPT: [HeaderName; 4] = [
 /// Shows a problem as a page to whoever prefers that: limits, panics and unknown paths, too.
 pub(in crate::api) async fn for_people(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let is_for_machines = FOR_MACHINES.iter().any(|machines| path.starts_with(machines));
+    let is_for_machines = FOR_MACHINES
+        .iter()
+        .any(|machines| path.starts_with(machines));
     let wants_page = !is_for_machines && prefers_pages(request.headers());
     let mut response = next.run(request).await;
     if !wants_page {
@@ -93,7 +95,12 @@ mod tests {
             "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
         ));
         assert!(prefers("application/json;q=0.5, text/html"));
-        for machine in ["*/*", "application/json", "application/json, text/html;q=0.9", "text/html;q=0"] {
+        for machine in [
+            "*/*",
+            "application/json",
+            "application/json, text/html;q=0.9",
+            "text/html;q=0",
+        ] {
             assert!(!prefers(machine), "{machine}");
         }
         assert!(!prefers_pages(&HeaderMap::new()));

@@ -28,8 +28,6 @@ pub(super) struct Page {
     pub(super) searched: String,
     /// What everybody should know.
     pub(super) warnings: Vec<Warning>,
-    /// EIP-155 chain id, for signing in.
-    pub(super) chain: Option<u64>,
     /// What kind of answer it is.
     pub(super) status: StatusCode,
 }
@@ -44,7 +42,6 @@ impl Page {
     ) -> Self {
         Self {
             warnings: warnings::of(standing, now),
-            chain: standing.progress.as_ref().map(|progress| progress.chain_id),
             ..Self::bare(title, section, body)
         }
     }
@@ -58,7 +55,6 @@ impl Page {
             live: None,
             searched: String::new(),
             warnings: Vec::new(),
-            chain: None,
             status: StatusCode::OK,
         }
     }
@@ -66,7 +62,7 @@ impl Page {
     fn whole(&self) -> Markup {
         html! {
             (DOCTYPE)
-            html lang="en" data-chain=[self.chain] {
+            html lang="en" {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";

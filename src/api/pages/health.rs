@@ -99,11 +99,31 @@ fn heights(progress: Option<&Progress>, now: DateTime<Utc>) -> Markup {
         return html! { p.empty { "No chain was followed yet." } };
     };
     let rows = [
-        ("Head", progress.head, "The highest block that a node named."),
-        ("Recorded", Some(progress.recorded), "Every log up to it is in the ledger."),
-        ("Judged", Some(progress.judged), "Every consequence of logs up to it is drawn."),
-        ("Verified", Some(progress.verified), "Logs up to it are proven complete; work starts on such blocks only."),
-        ("Irreversible", progress.irreversible, "It can no longer be rolled back."),
+        (
+            "Head",
+            progress.head,
+            "The highest block that a node named.",
+        ),
+        (
+            "Recorded",
+            Some(progress.recorded),
+            "Every log up to it is in the ledger.",
+        ),
+        (
+            "Judged",
+            Some(progress.judged),
+            "Every consequence of logs up to it is drawn.",
+        ),
+        (
+            "Verified",
+            Some(progress.verified),
+            "Logs up to it are proven complete; work starts on such blocks only.",
+        ),
+        (
+            "Irreversible",
+            progress.irreversible,
+            "It can no longer be rolled back.",
+        ),
     ];
     html! {
         div.scroll { table {

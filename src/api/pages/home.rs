@@ -60,7 +60,9 @@ impl Asked {
     }
 
     fn is_filtered(&self) -> bool {
-        self.0.iter().any(|(name, _)| name != "cursor" && name != "limit")
+        self.0
+            .iter()
+            .any(|(name, _)| name != "cursor" && name != "limit")
     }
 }
 

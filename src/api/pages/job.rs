@@ -67,7 +67,11 @@ pub(super) async fn show(
         }
     };
     let last = transitions.last().map_or(0, |row| i64::from(row.number));
-    let live = format!("/v1/jobs/{}/transitions?cursor={}", job.name, Cursor([last]));
+    let live = format!(
+        "/v1/jobs/{}/transitions?cursor={}",
+        job.name,
+        Cursor([last])
+    );
     Ok(Page {
         live: Some(live),
         ..Page::new(job.name.to_string(), "/", (&standing, now), body)
@@ -76,7 +80,9 @@ pub(super) async fn show(
 
 fn head(job: &JobRow, awaited: Option<&AwaitedRow>, now: DateTime<Utc>) -> Markup {
     let reason = job.reason.as_deref();
-    let sentence = reason.and_then(|code| code.parse().ok()).map(Reason::sentence);
+    let sentence = reason
+        .and_then(|code| code.parse().ok())
+        .map(Reason::sentence);
     html! {
         h1 { "Job " (id(job.name.as_str())) " " (badge(job.phase, job.outcome)) }
         @if let Some(code) = reason {

@@ -13,6 +13,10 @@ function make(name, properties = {}, ...children) {
   return element;
 }
 
+/** What would move, hide or turn round the text beside it. */
+const HIDDEN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+const plain = (text) => text.replace(HIDDEN, (hidden) => `\\u{${hidden.codePointAt(0).toString(16)}}`);
+
 const say = (text) => { one('#said').textContent = text; };
 
 // --- times -----------------------------------------------------------------------------------------------------------------------
@@ -155,8 +159,7 @@ function knownWallets() {
 /** EIP-4361 by an EIP-1193 wallet: the service writes the message, the wallet signs it, the service gives a token for it. */
 async function signIn(wallet) {
   const [address] = await wallet.request({ method: 'eth_requestAccounts' });
-  const chainId = Number(document.documentElement.dataset.chain ?? await wallet.request({ method: 'eth_chainId' }));
-  const { message } = await post('/v1/sign-in/challenges', { address, chainId });
+  const { message } = await post('/v1/sign-in/challenges', { address });
   const bytes = [...new TextEncoder().encode(message)].map((byte) => byte.toString(16).padStart(2, '0'));
   const signature = await wallet.request({ method: 'personal_sign', params: [`0x${bytes.join('')}`, address] });
   const { accessToken, expiresIn } = await post('/v1/sessions', { message, signature });
@@ -253,7 +256,7 @@ class Painter {
     this.kept += text.length;
     const span = make('span', { className: Object.values(this.style).join(' ') });
     let from = 0;
-    for (const hidden of text.matchAll(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g)) {
+    for (const hidden of text.matchAll(HIDDEN)) {
       const code = hidden[0].codePointAt(0);
       const shown = code < 0x20 ? String.fromCodePoint(0x2400 + code) : `\\u{${code.toString(16)}}`;
       span.append(text.slice(from, hidden.index), make('span', { className: 'ctl' }, shown));
@@ -364,17 +367,16 @@ async function showResults() {
   const path = `/v1/jobs/${section.dataset.job}/results`;
   try {
     const manifest = await (await ask(path)).json();
-    const files = manifest.files ?? manifest.results ?? [];
-    const rows = files.map((file) => {
+    const rows = manifest.files.map((file) => {
       const button = make('button', { type: 'button' }, 'Save');
       button.onclick = async () => {
         button.disabled = true;
-        await save(`${path}/${file.name.split('/').map(encodeURIComponent).join('/')}`, file.name).catch((error) => say(error.message));
+        await save(`${path}/${file.path.split('/').map(encodeURIComponent).join('/')}`, file.path).catch((error) => say(error.message));
         button.disabled = false;
       };
-      const sum = file.sha256 ?? '';
-      return make('tr', {}, make('th', { scope: 'row', className: 'given' }, file.name), make('td', { className: 'number' }, String(file.bytes ?? file.size ?? '')),
-        make('td', {}, make('code', { title: sum }, sum.slice(0, 16))), make('td', {}, button));
+      button.setAttribute('aria-label', `Save ${file.path}`);
+      return make('tr', {}, make('th', { scope: 'row', className: 'given' }, plain(file.path)), make('td', { className: 'number' }, file.size.toLocaleString('en')),
+        make('td', {}, make('code', { title: file.sha256 }, `${file.sha256.slice(0, 14)}…`)), make('td', {}, button));
     });
     const head = make('tr', {}, ...['Name', 'Bytes', 'SHA-256', ''].map((word) => make('th', { scope: 'col' }, word)));
     live.append(rows.length ? make('table', {}, make('thead', {}, head), make('tbody', {}, ...rows)) : make('p', { className: 'empty' }, 'The job published no file.'));

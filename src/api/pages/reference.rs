@@ -29,7 +29,13 @@ struct Operation<'a> {
 
 impl Operation<'_> {
     fn anchor(&self) -> String {
-        let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
+        let plain = |letter: char| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        };
         let path: String = self.path.chars().map(plain).collect();
         format!("{}{path}", self.method)
     }
@@ -53,7 +59,10 @@ fn operations(description: &Value) -> Vec<Operation<'_>> {
 
 fn rendered(description: &Value) -> Markup {
     let all = operations(description);
-    let tags = description["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let tags = description["tags"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let of = |tag: &Value| -> Vec<&Operation<'_>> {
         let tagged = |operation: &&Operation<'_>| {
             let its = operation.told["tags"].as_array();
@@ -95,9 +104,18 @@ fn method(name: &str) -> Markup {
 
 fn one(operation: &Operation<'_>) -> Markup {
     let told = operation.told;
-    let parameters = told["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let needs = told["security"].as_array().filter(|needs| !needs.is_empty());
-    let is_optional = needs.is_some_and(|needs| needs.iter().any(|need| need.as_object().is_some_and(Map::is_empty)));
+    let parameters = told["parameters"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let needs = told["security"]
+        .as_array()
+        .filter(|needs| !needs.is_empty());
+    let is_optional = needs.is_some_and(|needs| {
+        needs
+            .iter()
+            .any(|need| need.as_object().is_some_and(Map::is_empty))
+    });
     html! {
         article.operation id=(operation.anchor()) {
             h3 { (method(operation.method)) " " code { (operation.path) } }

@@ -49,7 +49,11 @@ fn joined(parts: &[Value], between: &str) -> Markup {
 /// What is said of it, with what its values look like.
 pub(super) fn described(told: &Value) -> Markup {
     let schema = told.get("schema").unwrap_or(told);
-    let limits = [("pattern", "matches"), ("minimum", "at least"), ("maximum", "at most")];
+    let limits = [
+        ("pattern", "matches"),
+        ("minimum", "at least"),
+        ("maximum", "at most"),
+    ];
     html! {
         (plain(told["description"].as_str().unwrap_or_default()))
         @for (name, words) in limits {
@@ -111,8 +115,17 @@ mod tests {
     #[test]
     fn types_are_told_in_words() {
         let told = |schema: Value| shape(&schema).into_string();
-        assert_eq!(told(json!({"type": ["string", "null"], "format": "date-time"})), "string or null (date-time)");
-        assert_eq!(told(json!({"type": "array", "items": {"$ref": "#/components/schemas/Job"}})), "list of <a href=\"#type-Job\">Job</a>");
-        assert_eq!(told(json!({"oneOf": [{"type": "null"}, {"type": "integer"}]})), "null or integer");
+        assert_eq!(
+            told(json!({"type": ["string", "null"], "format": "date-time"})),
+            "string or null (date-time)"
+        );
+        assert_eq!(
+            told(json!({"type": "array", "items": {"$ref": "#/components/schemas/Job"}})),
+            "list of <a href=\"#type-Job\">Job</a>"
+        );
+        assert_eq!(
+            told(json!({"oneOf": [{"type": "null"}, {"type": "integer"}]})),
+            "null or integer"
+        );
     }
 }

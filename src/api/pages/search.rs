@@ -42,7 +42,10 @@ impl Sought {
         let text = match text.split_once("://") {
             Some((_, rest)) => {
                 let path = rest.split(['?', '#']).next().unwrap_or_default();
-                path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+                path.trim_end_matches('/')
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
             }
             None => text,
         };
@@ -58,7 +61,9 @@ impl Sought {
             return Self::Nothing;
         }
         match digits.len() {
-            32 => format!("job-{digits}").parse().map_or(Self::Nothing, Self::Job),
+            32 => format!("job-{digits}")
+                .parse()
+                .map_or(Self::Nothing, Self::Job),
             40 => digits.parse().map_or(Self::Nothing, Self::Account),
             64 => digits.parse().map_or(Self::Nothing, Self::Hash),
             _ => Self::Nothing,
@@ -77,7 +82,9 @@ struct Hit {
 
 impl Hit {
     fn job(job: &JobRow) -> Self {
-        let status = job.outcome.map_or(job.phase.as_str(), |outcome| outcome.as_str());
+        let status = job
+            .outcome
+            .map_or(job.phase.as_str(), |outcome| outcome.as_str());
         Self {
             what: "Job",
             name: job.name.to_string(),
@@ -229,7 +236,11 @@ async fn of_transaction(
     let hit = match (jobs.as_slice(), agreements.as_slice()) {
         ([job], [_] | []) => Hit::job(job),
         ([], [agreement]) => Hit::agreement(*agreement, "no job yet"),
-        ([], []) if reader::logs_of(transaction, deployment, its).await?.is_empty() => {
+        ([], [])
+            if reader::logs_of(transaction, deployment, its)
+                .await?
+                .is_empty() =>
+        {
             return Ok(Vec::new());
         }
         _ => Hit {
@@ -258,11 +269,17 @@ async fn of_asset(
         ..JobFilter::default()
     };
     let jobs = reader::list_jobs(transaction, deployment, &jobs, 1).await?;
-    let is_offered = shared.catalog().is_ok_and(|catalog| catalog.find(did).is_some());
+    let is_offered = shared
+        .catalog()
+        .is_ok_and(|catalog| catalog.find(did).is_some());
     if events.is_empty() && jobs.is_empty() && !is_offered {
         return Ok(Vec::new());
     }
-    let note = if is_offered { "its jobs; this publisher offers it" } else { "its jobs" };
+    let note = if is_offered {
+        "its jobs; this publisher offers it"
+    } else {
+        "its jobs"
+    };
     Ok(vec![Hit {
         what: "Asset",
         name: did.to_string(),
@@ -289,7 +306,10 @@ async fn of_account(
         ("Consumer", "consumer", as_consumer),
         ("Provider", "provider", as_provider),
     ] {
-        if !reader::list_jobs(transaction, deployment, &filter, 1).await?.is_empty() {
+        if !reader::list_jobs(transaction, deployment, &filter, 1)
+            .await?
+            .is_empty()
+        {
             let name = address(account);
             hits.push(Hit {
                 what,
@@ -316,7 +336,9 @@ fn several(hits: &[Hit]) -> Markup {
 fn nothing(text: &str, sought: &Sought) -> Markup {
     let kind = match sought {
         Sought::Job(_) => "No job has this id.",
-        Sought::Hash(_) => "No agreement, condition, transaction or asset with these digits is recorded here. If it is new, it may not be mined or recorded yet: look again in a moment.",
+        Sought::Hash(_) => {
+            "No agreement, condition, transaction or asset with these digits is recorded here. If it is new, it may not be mined or recorded yet: look again in a moment."
+        }
         Sought::Asset(_) => "Nothing is recorded of this asset.",
         Sought::Account(_) => "No job names this address, neither as consumer nor as provider.",
         Sought::Nothing => "This is none of the things that can be looked for.",
@@ -344,17 +366,27 @@ mod tests {
         let digits = "AB".repeat(32);
         let its: B256 = digits.parse().unwrap();
         let job = Sought::Job(format!("job-{}", "ab".repeat(16)).parse().unwrap());
-        for text in [format!("0x{digits}"), format!("  {digits}\n"), format!("\"0x{digits}\",")] {
+        for text in [
+            format!("0x{digits}"),
+            format!("  {digits}\n"),
+            format!("\"0x{digits}\","),
+        ] {
             assert_eq!(Sought::read(&text), Sought::Hash(its), "{text}");
         }
         for text in [
             format!("job-{}", &digits[..32]),
             digits[..32].to_owned(),
-            format!("https://tidewatch.example/jobs/job-{}?x=1#log", &digits[..32]),
+            format!(
+                "https://tidewatch.example/jobs/job-{}?x=1#log",
+                &digits[..32]
+            ),
         ] {
             assert_eq!(Sought::read(&text), job, "{text}");
         }
-        assert_eq!(Sought::read(&format!("did:op:{digits}")), Sought::Asset(Did(its)));
+        assert_eq!(
+            Sought::read(&format!("did:op:{digits}")),
+            Sought::Asset(Did(its))
+        );
         let account = Address::repeat_byte(0xab);
         assert_eq!(Sought::read(&account.to_string()), Sought::Account(account));
         for text in ["", "hello", "0x12", "did:op:7", "job-7", "../../etc", "ä"] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use chrono::{DateTime, Utc};
 
 use super::words::{between, words};
@@ -120,8 +120,12 @@ fn on_chain(story: &Story<'_>) -> (Vec<Step>, Vec<Step>) {
                 format!("Paid into the escrow: {}", argument("amount"))
             }
             ("EscrowReward", "Fulfilled") => {
-                let is_refund = argument("receiver").parse() == Ok(job.consumer);
-                let word = if is_refund { "Escrow paid back to the consumer" } else { "Escrow paid to the publisher" };
+                let is_refund = argument("receiver").parse::<Address>().ok() == Some(job.consumer);
+                let word = if is_refund {
+                    "Escrow paid back to the consumer"
+                } else {
+                    "Escrow paid to the publisher"
+                };
                 format!("{word}: {}", argument("amount"))
             }
             ("ConditionStoreManager", "ConditionUpdated") if event.arguments["state"] == 3 => {
@@ -157,9 +161,15 @@ fn answered(story: &Story<'_>) -> Step {
         proof: its.and_then(|event| event.proof.clone()),
         canonical: job.block_canonical,
     };
-    let mark = if job.block_canonical { Mark::Done } else { Mark::Bad };
+    let mark = if job.block_canonical {
+        Mark::Done
+    } else {
+        Mark::Bad
+    };
     let note = match (job.block_canonical, job.block_irreversible) {
-        (false, _) => Some("A reorganisation took this block from the chain; if the event comes back, this is the same job."),
+        (false, _) => Some(
+            "A reorganisation took this block from the chain; if the event comes back, this is the same job.",
+        ),
         (true, false) => Some("This block could still be rolled back."),
         (true, true) => None,
     };
@@ -187,7 +197,10 @@ fn judged(verdict: &VerdictRow) -> Step {
     let what = format!("Judged: {}", words(&verdict.verdict));
     let place = Place::Ledger("judge".to_owned());
     Step {
-        note: Some(format!("On the events up to block {}.", verdict.judged.number)),
+        note: Some(format!(
+            "On the events up to block {}.",
+            verdict.judged.number
+        )),
         ..Step::new(mark, what, Some(verdict.judged_at), place)
     }
 }
@@ -200,7 +213,11 @@ fn waited(row: &TransitionRow) -> Option<Step> {
         Phase::AwaitingDocument => "Looks for the workflow's documents",
         Phase::Queued => "Workflow frozen, queued",
         Phase::AwaitingReview => "Waits for the publisher's review",
-        Phase::Configuring | Phase::Running | Phase::Filtering | Phase::Publishing | Phase::Finished => return None,
+        Phase::Configuring
+        | Phase::Running
+        | Phase::Filtering
+        | Phase::Publishing
+        | Phase::Finished => return None,
     };
     let place = Place::Ledger(row.worker.clone());
     Some(Step::new(Mark::Done, what, Some(row.at), place))
@@ -216,7 +233,10 @@ const fn stage_words(stage: Stage) -> &'static str {
 }
 
 fn stages(attempt: &AttemptRow, is_broken: bool) -> Vec<Step> {
-    let begun = attempt.stages.iter().filter(|stage| stage.started_at.is_some());
+    let begun = attempt
+        .stages
+        .iter()
+        .filter(|stage| stage.started_at.is_some());
     let last = begun.map(|stage| stage.stage).next_back();
     let step = |stage: &StageObservation| {
         let mark = match (stage.started_at, stage.finished_at) {
@@ -227,7 +247,9 @@ fn stages(attempt: &AttemptRow, is_broken: bool) -> Vec<Step> {
         };
         let took = stage.started_at.zip(stage.finished_at);
         let note = stage.isolation.map(|isolation| match isolation {
-            Isolation::Proven => "Its pod saw the cluster deny it the network, and the guard denied it besides.",
+            Isolation::Proven => {
+                "Its pod saw the cluster deny it the network, and the guard denied it besides."
+            }
             Isolation::Unproven => "The guard denied it the network; the cluster was not seen to.",
             Isolation::Open => "The publisher lets this algorithm use the network.",
         });
@@ -270,7 +292,10 @@ fn ahead(story: &Story<'_>) -> Vec<Step> {
     if job.phase == Phase::Finished {
         return Vec::new();
     }
-    let known = story.attempts.last().filter(|attempt| attempt.finished_at.is_none());
+    let known = story
+        .attempts
+        .last()
+        .filter(|attempt| attempt.finished_at.is_none());
     let is_known = |stage: Stage| {
         known.is_some_and(|attempt| attempt.stages.iter().any(|its| its.stage == stage))
     };

@@ -33,9 +33,8 @@ fn sentence(verdict: &VerdictRow) -> &'static str {
 pub(super) fn rules(rules: &Value) -> Markup {
     let all = rules.as_array().map(Vec::as_slice).unwrap_or_default();
     let word = |rule: &Value, name: &str| rule[name].as_str().unwrap_or_default().to_owned();
-    let (asked, left): (Vec<&Value>, Vec<&Value>) = all
-        .iter()
-        .partition(|rule| rule["answer"] != "not_reached");
+    let (asked, left): (Vec<&Value>, Vec<&Value>) =
+        all.iter().partition(|rule| rule["answer"] != "not_reached");
     html! {
         ol.rules {
             @for rule in asked {

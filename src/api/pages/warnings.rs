@@ -82,7 +82,10 @@ pub(super) fn of(standing: &Standing, now: DateTime<Utc>) -> Vec<Warning> {
         );
         warn(false, "Unverified", detail);
     }
-    if standing.isolation.is_some_and(|last| last.isolation == Isolation::Unproven) {
+    if standing
+        .isolation
+        .is_some_and(|last| last.isolation == Isolation::Unproven)
+    {
         let detail = "The newest algorithm ran without the cluster having been seen to deny it the network: the guard in its pod alone denied it.";
         warn(false, "Isolation", detail.to_owned());
     }

@@ -141,10 +141,9 @@ impl Tone {
                 Self::Quiet
             }
             (Phase::Finished, _) => Self::Bad,
-            (
-                Phase::Configuring | Phase::Running | Phase::Filtering | Phase::Publishing,
-                _,
-            ) => Self::Working,
+            (Phase::Configuring | Phase::Running | Phase::Filtering | Phase::Publishing, _) => {
+                Self::Working
+            }
             _ => Self::Waiting,
         }
     }
@@ -188,7 +187,10 @@ mod tests {
 
     #[test]
     fn what_would_change_other_text_is_written_out() {
-        assert_eq!(plain("a\u{202e}b\u{0}c\u{1b}[31m"), "a\\u{202e}b\\u{0}c\\u{1b}[31m");
+        assert_eq!(
+            plain("a\u{202e}b\u{0}c\u{1b}[31m"),
+            "a\\u{202e}b\\u{0}c\\u{1b}[31m"
+        );
         assert_eq!(plain("naïve\n日本"), "naïve\n日本");
     }
 

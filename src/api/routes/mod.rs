@@ -25,7 +25,7 @@ use crate::workflows::Catalog;
 
 impl Shared {
     /// The deployment that is shown; `None` while nothing was ever followed.
-    async fn deployment(
+    pub(super) async fn deployment(
         &self,
         transaction: &mut Transaction,
     ) -> Result<Option<DeploymentId>, Error> {
@@ -49,7 +49,7 @@ impl Shared {
     }
 
     /// The publisher's catalog as it is now.
-    fn catalog(&self) -> Result<Arc<Catalog>, Problem> {
+    pub(super) fn catalog(&self) -> Result<Arc<Catalog>, Problem> {
         let catalog = self.catalog.as_ref().ok_or_else(|| {
             Problem::not_configured(
                 "This process was not given the publisher's catalog (TIDEWATCH_CATALOG).",

@@ -1,6 +1,7 @@
 //! The API on a real database, under the login it has in production.
 
 mod agreements;
+mod browser;
 mod chain_events;
 mod database;
 mod events;
@@ -8,6 +9,7 @@ mod jobs;
 mod legacy;
 mod logins;
 mod logs;
+mod pages;
 mod queue;
 mod rows;
 mod service;
