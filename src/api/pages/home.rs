@@ -11,6 +11,7 @@ use crate::api::Shared;
 use crate::api::problem::Problem;
 use crate::api::routes::jobs;
 use crate::api::routes::sync::Standing;
+use crate::ids::Did;
 use crate::jobs::{Outcome, Phase};
 use crate::ledger::reader::JobRow;
 
@@ -92,6 +93,7 @@ pub(super) async fn show(
         h1 { "Jobs" }
         (choices(&asked))
         (filters(&asked, found.is_err()))
+        @if let Some(did) = read.as_ref().ok().and_then(|(filter, _)| filter.did) { (offer(&shared, did)) }
         @match &found {
             Ok((rows, next)) => (list(rows, next.as_deref(), &asked, now)),
             Err(problem) => p.warning.grave #wrong role="alert" { strong { "That cannot be looked for." } " " (problem.detail()) },
@@ -102,6 +104,21 @@ pub(super) async fn show(
         status,
         ..Page::new("Jobs", "/", (&standing, now), body)
     })
+}
+
+/// On what terms the asset that is looked at can be computed on.
+fn offer(shared: &Shared, did: Did) -> Markup {
+    let catalog = shared.catalog().ok();
+    let Some(asset) = catalog.as_ref().and_then(|catalog| catalog.find(did)) else {
+        return html! {};
+    };
+    html! {
+        p.note {
+            @if asset.enabled { "This publisher offers the asset for at least " (asset.minimum_price) " of the token's smallest units. " }
+            @else { "This publisher lists the asset and does not offer it now. " }
+            a href={ "/v1/assets/" (did) } { "All of its terms" }
+        }
+    }
 }
 
 fn choices(asked: &Asked) -> Markup {

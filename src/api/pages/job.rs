@@ -129,8 +129,8 @@ fn story(steps: &[Step], now: DateTime<Utc>) -> Markup {
                     }
                     @if let Some(at) = step.at {
                         div.times {
-                            (when(at, now))
                             @if let Some(gap) = gap.filter(|gap| gap.as_secs() > 0) { span.gap { "+" (duration(gap)) } }
+                            (when(at, now))
                         }
                     }
                     @if let Some(note) = &step.note { div.note { (note) } }

@@ -257,9 +257,7 @@ class Painter {
     const span = make('span', { className: Object.values(this.style).join(' ') });
     let from = 0;
     for (const hidden of text.matchAll(HIDDEN)) {
-      const code = hidden[0].codePointAt(0);
-      const shown = code < 0x20 ? String.fromCodePoint(0x2400 + code) : `\\u{${code.toString(16)}}`;
-      span.append(text.slice(from, hidden.index), make('span', { className: 'ctl' }, shown));
+      span.append(text.slice(from, hidden.index), make('span', { className: 'ctl' }, hidden[0] === '\r' ? '\\r' : plain(hidden[0])));
       if (hidden[0] === '\r') span.append('\n');
       from = hidden.index + 1;
     }
