@@ -31,7 +31,7 @@ impl Calls for Node {
     }
 }
 
-fn with_node(bench: &Bench) -> Settings {
+pub(super) fn with_node(bench: &Bench) -> Settings {
     let provider = Provider::new(bench.chain.node.url().as_str()).unwrap();
     Settings {
         calls: Some(Arc::new(Node(provider))),

@@ -1,19 +1,23 @@
 //! The pages as a browser without scripts gets them.
 
+use std::sync::Arc;
+
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, header};
 use serde_json::json;
 use sqlx::PgConnection;
 
+use super::agreements::with_node;
 use super::database::execute;
 use super::jobs::failed_job;
 use super::rows;
-use super::service::Service;
+use super::service::{Endpoint, Service};
+use crate::judging::bench::{Bench, default_workflow};
 
 /// What browsers say they like.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-async fn open(service: &Service, path: &str) -> Response {
+async fn open(service: &Endpoint, path: &str) -> Response {
     let client = Client::builder().redirect(Policy::none()).build().unwrap();
     let request = client.get(format!("{}{path}", service.origin()));
     request
@@ -24,7 +28,7 @@ async fn open(service: &Service, path: &str) -> Response {
 }
 
 /// A page's source.
-async fn source(service: &Service, path: &str) -> String {
+async fn source(service: &Endpoint, path: &str) -> String {
     let response = open(service, path).await;
     assert_eq!(response.status(), StatusCode::OK, "{path}");
     response.text().await.unwrap()
@@ -269,7 +273,7 @@ async fn what_strangers_chose_is_text_whatever_it_is() {
 }
 
 /// Where a search leads, or its status.
-async fn found(service: &Service, text: &str) -> Result<String, u16> {
+async fn found(service: &Endpoint, text: &str) -> Result<String, u16> {
     let query: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
     let response = open(service, &format!("/search?q={query}")).await;
     match response.headers().get(header::LOCATION) {
@@ -456,4 +460,71 @@ async fn the_reference_tells_of_every_route_and_type_that_the_description_has() 
             "#{to} leads nowhere"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_without_a_job_says_who_is_awaited_and_how_the_consumer_is_paid_back() {
+    let mut bench = Bench::start().await;
+    let chain = Arc::clone(&bench.chain);
+    let did = chain.asset().await;
+    bench.offer(&[(did, &default_workflow())]);
+    let purchase = chain.order(did);
+    let (created, locked) = chain.pay(&purchase).await;
+    bench.settle().await;
+    let api = Endpoint::beside(&bench, with_node(&bench)).await;
+    let path = format!("/agreements/{}", purchase.agreement);
+    let told = words(&source(&api, &path).await);
+    let last = created.block.number + 1000;
+    for part in [
+        format!(
+            "waits for the publisher (ComputeExecutionCondition.fulfill), who can answer up to block {last}."
+        ),
+        format!(
+            "If nobody answers From block {} on anybody can abort",
+            last + 1
+        ),
+        format!("Paid 10 smallest units, in block {}", locked.block.number),
+        "LockRewardCondition . Fulfilled".to_owned(),
+    ] {
+        assert!(told.contains(&part), "{part:?} is not in: {told}");
+    }
+    for text in [
+        purchase.agreement.to_string(),
+        locked.transaction_hash.to_string(),
+        purchase.compute_id().to_string(),
+    ] {
+        assert_eq!(found(&api, &text).await, Ok(path.clone()), "{text}");
+    }
+
+    let answered = chain.provider.send(purchase.fulfil()).await.unwrap();
+    bench.settle().await;
+    let told = words(&source(&api, &path).await);
+    assert!(
+        told.contains("It has a job, which says the rest.") && told.contains("queued"),
+        "{told}"
+    );
+    let job = found(&api, &answered.transaction_hash.to_string())
+        .await
+        .unwrap();
+    assert!(job.starts_with("/jobs/job-"), "{job}");
+    let told = words(&source(&api, &job).await);
+    let mut rest = told.as_str();
+    for part in [
+        "Agreement made",
+        "Paid into the escrow: 10",
+        "compute condition fulfilled",
+        "Recorded",
+        "Judged: admitted",
+        "Algorithm run (to come)",
+    ] {
+        let Some((_, after)) = rest.split_once(part) else {
+            panic!("{part:?} does not come next in: {rest}");
+        };
+        rest = after;
+    }
+    let terms = words(&source(&api, &format!("/?did={did}")).await);
+    assert!(
+        terms.contains("offers the asset for at least 10"),
+        "{terms}"
+    );
 }
