@@ -58,7 +58,9 @@ function offerCopying(within = document) {
 
 // --- what is shown now -----------------------------------------------------------------------------------------------------------
 
-const sources = new Map(all('[data-part]').map((part) => [part.id, part.innerHTML]));
+/** What a part says, but for how long ago it was. */
+const told = (part) => part.innerHTML.replace(/<span class="ago">[^<]*<\/span>/g, '');
+const sources = new Map(all('[data-part]').map((part) => [part.id, told(part)]));
 
 /** Fetches this very page again and puts what changed in place, leaving alone where somebody selects text. */
 async function refresh() {
@@ -70,8 +72,8 @@ async function refresh() {
     const part = document.getElementById(fresh.id);
     const selection = getSelection();
     const isSelected = selection && !selection.isCollapsed && part?.contains(selection.anchorNode);
-    if (!part || isSelected || sources.get(fresh.id) === fresh.innerHTML) continue;
-    sources.set(fresh.id, fresh.innerHTML);
+    if (!part || isSelected || sources.get(fresh.id) === told(fresh)) continue;
+    sources.set(fresh.id, told(fresh));
     const held = part.contains(document.activeElement) && document.activeElement.getAttribute('href');
     part.replaceChildren(...document.adoptNode(fresh).childNodes);
     offerCopying(part);
