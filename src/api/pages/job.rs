@@ -9,6 +9,7 @@ use super::words::{badge, between, duration, id, linked_id, number, plain, when,
 use super::{advice, verdict};
 use crate::api::Shared;
 use crate::api::cursor::Cursor;
+use crate::api::job::held_back_by;
 use crate::api::notation::{address, hash};
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
@@ -44,7 +45,7 @@ pub(super) async fn show(
         transitions: &transitions,
     });
     let body = html! {
-        div #head data-part { (head(job, found.awaited.as_ref(), now)) }
+        div #head data-part { (head(&found, now)) }
         div.columns {
             div {
                 section { h2 { "Story" } div #story data-part { (story(&steps, now)) } }
@@ -78,7 +79,8 @@ pub(super) async fn show(
     })
 }
 
-fn head(job: &JobRow, awaited: Option<&AwaitedRow>, now: DateTime<Utc>) -> Markup {
+fn head(found: &Found, now: DateTime<Utc>) -> Markup {
+    let job = &found.job;
     let reason = job.reason.as_deref();
     let sentence = reason
         .and_then(|code| code.parse().ok())
@@ -88,7 +90,10 @@ fn head(job: &JobRow, awaited: Option<&AwaitedRow>, now: DateTime<Utc>) -> Marku
         @if let Some(code) = reason {
             p.lead { (sentence.unwrap_or_default()) " " code.reason { (plain(code)) } }
         }
-        @if let Some(awaited) = awaited { (looked_for(awaited, now)) }
+        @if let Some(queue) = &found.queue {
+            p.lead { "Place " (queue.ahead + 1) " in the queue. " (held_back_by(&queue.waits_for)) }
+        }
+        @if let Some(awaited) = &found.awaited { (looked_for(awaited, now)) }
         @if let Some(advice) = advice::of(job) {
             p.advice { strong { "What to do. " } (advice) " " a href={ "/agreements/" (job.agreement) } { "The agreement" } }
         }
