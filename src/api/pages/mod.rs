@@ -6,8 +6,9 @@
 //! from the routes under `/v1`, with the token that the person has; no page ever holds it, so pages are the same for everybody.
 //!
 //! Layout: `frame.rs` is what surrounds every page, `assets.rs` its style, script and mark; `words.rs` says how values look. One file
-//! per page: `home.rs`, `search.rs`, `job.rs`, `agreement.rs`, `transaction.rs`, `health.rs`, `reference.rs`. `timeline.rs`,
-//! `verdict.rs`, `advice.rs` and `warnings.rs` decide what is said, without looking anything up. `failure.rs` shows what is no success.
+//! per page: `home.rs`, `search.rs`, `job.rs`, `agreement.rs`, `transaction.rs`, `health.rs`, `reference.rs`. `sought.rs`,
+//! `timeline.rs`, `advice.rs` and `warnings.rs` decide what is said, without looking anything up; `listing.rs`, `story.rs`, `verdict.rs`,
+//! `events.rs` and `schema.rs` are parts of pages. `failure.rs` shows what is no success.
 //!
 //! Invariants:
 //! - whatever comes from outside (arguments of events, images, nodes' words, what was searched for) is text: it is escaped where it is
@@ -28,6 +29,8 @@ mod listing;
 mod reference;
 mod schema;
 mod search;
+mod sought;
+mod story;
 mod timeline;
 mod transaction;
 mod verdict;
