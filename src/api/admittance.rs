@@ -20,7 +20,7 @@ use crate::admission::Position;
 use crate::ids::{AgreementId, DeploymentId, Did, JobName};
 use crate::keeper::Deployment;
 use crate::ledger::reader::{self, JobRow};
-use crate::ledger::{Error, Transaction};
+use crate::ledger::{Connection, Error};
 
 /// Refusals are answered at whole multiples of this since the request came: many times what the questions take.
 const BEAT: Duration = Duration::from_millis(100);
@@ -74,7 +74,7 @@ impl Shared {
     /// As whom somebody looks at a job that everybody may look at.
     pub(super) async fn view(
         &self,
-        transaction: &mut Transaction,
+        connection: &mut Connection,
         caller: Caller,
         id: &str,
     ) -> Result<View, Problem> {
@@ -82,7 +82,7 @@ impl Shared {
             Caller::Anybody => View::Public,
             Caller::Operator => View::Operator,
             Caller::Account(account) => {
-                let found = self.as_party(transaction, account, id).await?;
+                let found = self.as_party(connection, account, id).await?;
                 found.map_or(View::Public, |(_, _, standing, _)| {
                     View::Party(standing, account)
                 })
@@ -94,18 +94,18 @@ impl Shared {
     /// the same number of questions in any case.
     async fn as_party(
         &self,
-        transaction: &mut Transaction,
+        connection: &mut Connection,
         account: Account,
         id: &str,
     ) -> Result<Option<(DeploymentId, JobRow, Standing, bool)>, Problem> {
-        let (deployment, keeper) = self.contracts(transaction).await?;
+        let (deployment, keeper) = self.contracts(connection).await?;
         let name = id
             .parse()
             .unwrap_or_else(|_| JobName::derive(0, Address::ZERO, B256::ZERO));
-        let job = reader::find_job(transaction, deployment, &name).await?;
-        let parties = parties(transaction, (deployment, keeper), job.as_ref()).await?;
+        let job = reader::find_job(connection, deployment, &name).await?;
+        let parties = parties(connection, (deployment, keeper), job.as_ref()).await?;
         let release = reader::find_release(
-            transaction,
+            connection,
             deployment,
             &name,
             job.as_ref().map(|job| job.id),
@@ -133,7 +133,7 @@ impl Shared {
 
 /// The parties of a job's agreement; nobody of none.
 async fn parties(
-    transaction: &mut Transaction,
+    connection: &mut Connection,
     on: (DeploymentId, &Deployment),
     job: Option<&JobRow>,
 ) -> Result<Parties, Error> {
@@ -154,9 +154,9 @@ async fn parties(
         },
     );
     let as_did = Did(agreement.0);
-    let about_asset = reader::list_assets_events(transaction, on, asset, at.block).await?;
+    let about_asset = reader::list_assets_events(connection, on, asset, at.block).await?;
     let up_to = i64::MAX.unsigned_abs();
-    let about_agreement = reader::list_assets_events(transaction, on, as_did, up_to).await?;
+    let about_agreement = reader::list_assets_events(connection, on, as_did, up_to).await?;
     Ok(job.map_or_else(Parties::default, |job| {
         Parties::of(
             (job.consumer, job.provider),

@@ -326,16 +326,7 @@ impl JobDetails {
 
 impl From<QueueRow> for Queued {
     fn from(row: QueueRow) -> Self {
-        let message = match row.waits_for.as_str() {
-            "block" => "Its event is not on the chain now.",
-            "halt" => "Following is halted until an operator looks at it.",
-            "pause" => "The operator has paused the start of jobs.",
-            "parked" => "It could not be handed over, and waits for an operator.",
-            "depth" => "Its block is not deep enough to act on yet.",
-            "verification" => "History up to its block is not verified yet.",
-            "retry" => "It could not be started just now, and is tried again.",
-            _ => "It waits for its turn.",
-        };
+        let message = held_back_by(&row.waits_for);
         Self {
             place: row.ahead + 1,
             waits_for: WaitsFor {
@@ -369,6 +360,20 @@ impl Seen {
                 runners: true,
             },
         }
+    }
+}
+
+/// What a queued job waits for, as a sentence.
+pub(super) fn held_back_by(waits_for: &str) -> &'static str {
+    match waits_for {
+        "block" => "Its event is not on the chain now.",
+        "halt" => "Following is halted until an operator looks at it.",
+        "pause" => "The operator has paused the start of jobs.",
+        "parked" => "It could not be handed over, and waits for an operator.",
+        "depth" => "Its block is not deep enough to act on yet.",
+        "verification" => "History up to its block is not verified yet.",
+        "retry" => "It could not be started just now, and is tried again.",
+        _ => "It waits for its turn.",
     }
 }
 

@@ -11,11 +11,11 @@
 //! `caller.rs` says who asks, by `operator_token.rs` and `sign_in/`; `parties.rs` who the parties of an agreement are, `release.rs`
 //! what is let out to them, `admittance.rs` who is let in with both. `manifest.rs` is the form of results,
 //! `attachment.rs` and `byte_range.rs` how their bytes are handed over. `ports.rs` is what little may be
-//! asked of the world outside.
+//! asked of the world outside. `pages/` shows the same as a web page.
 //!
 //! Invariants:
 //! - every answer that is not a success is `application/problem+json` with a stable `code`: unknown paths and methods, limits and
-//!   panics included;
+//!   panics included. Outside of `/v1` it is a page for those who prefer pages, with the same status;
 //! - an unknown or malformed parameter is an error that names it: ignoring a filter would answer another question than was asked;
 //! - lists go by keyset, newest first: rows that arrive between two pages neither repeat nor hide others;
 //! - whatever an algorithm could choose (logs, exit codes) is for those who may have it, and an answer to somebody who may not
@@ -42,6 +42,7 @@ mod measure;
 mod notation;
 mod openapi;
 mod operator_token;
+mod pages;
 mod parameters;
 mod parties;
 mod ports;

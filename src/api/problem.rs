@@ -53,6 +53,21 @@ impl Problem {
         }
     }
 
+    /// The HTTP status, and it in words.
+    pub(super) fn status(&self) -> (u16, &'static str) {
+        (self.status, self.title)
+    }
+
+    /// The stable code.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What was wrong, where, and what would be right.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A parameter that no route of this path has.
     pub(super) fn unknown_parameter(name: &str) -> Self {
         Self {
@@ -353,6 +368,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(&self)).into_response();
+        // For whoever shows it in another form.
+        response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

@@ -12,7 +12,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use super::limits::Limits;
 use super::problem::Problem;
-use super::{Shared, caching, limits, measure, request_id, routes};
+use super::{Shared, caching, limits, measure, pages, request_id, routes};
 
 /// Every route of the API.
 pub(super) fn router(shared: Shared) -> Router {
@@ -43,6 +43,7 @@ fn routes() -> Router<Shared> {
         .route("/livez", get(routes::health::livez))
         .route("/readyz", get(routes::health::readyz))
         .merge(routes::legacy::router())
+        .merge(pages::router())
 }
 
 /// Routes with what surrounds every one of them. A layer surrounds those above it.
@@ -60,6 +61,7 @@ fn surrounded<S: Clone + Send + Sync + 'static>(
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(limits, limits::limit))
+        .layer(from_fn(pages::for_people))
         .layer(from_fn(caching::tag))
         .layer(CompressionLayer::new().compress_when(compressed))
         .layer(shared_with_pages())

@@ -14,9 +14,9 @@ use crate::api::ports::Through;
 use crate::api::problem::Problem;
 use crate::api::segment::Segment;
 use crate::api::told::{ActShown, ToldShown};
-use crate::ids::{AgreementId, ConditionId, DeploymentId};
+use crate::ids::{AgreementId, ConditionId, DeploymentId, Did};
 use crate::keeper::{self, Deployment};
-use crate::ledger::reader::{self, JobFilter};
+use crate::ledger::reader::{self, ActRow, JobFilter, JobRow, ToldEvent};
 use crate::ledger::{Error, Transaction};
 use crate::preflight::{Awaited, Progressed, Sale, Until, Windows};
 
@@ -78,7 +78,7 @@ struct PaymentShown {
 /// What an agreement waits for.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct AwaitedShown {
+pub(in crate::api) struct AwaitedShown {
     /// `payment`, `answer`, `judgement` (it was answered, and the judge has not come to it), `job` (its job says the rest), or
     /// `nothing` (its conditions are not those of a compute job).
     what: &'static str,
@@ -89,7 +89,7 @@ struct AwaitedShown {
     /// Last block in which it can come.
     until_block: Option<u64>,
     /// The same as a sentence.
-    sentence: String,
+    pub(in crate::api) sentence: String,
 }
 
 /// How a consumer is refunded: transactions that anybody may send, in their order.
@@ -123,35 +123,57 @@ pub(in crate::api) async fn show(
         .parse()
         .map_err(|_| Problem::invalid_parameter("id", "0x and 64 hexadecimal digits"))?;
     let mut transaction = shared.reader.snapshot().await?;
-    let (deployment, keeper) = shared.contracts(&mut transaction).await?;
-    let known = Known::find(&mut transaction, (deployment, keeper), agreement).await?;
+    let known = Known::get(&shared, &mut transaction, agreement).await?;
     drop(transaction);
-    if known.told.is_empty() && known.jobs.is_empty() {
-        return Err(Problem::agreement_not_found(known.judged));
-    }
-    let windows = match &known.progressed {
-        Progressed::Open(sale) => shared.asked(keeper, sale, known.windows).await,
-        _ => known.windows,
-    };
-    Ok(Json(known.show(keeper, agreement, windows)))
+    Ok(Json(known.asked(&shared).await.into()))
 }
 
 /// What the ledger holds of an agreement.
-struct Known {
+#[derive(Debug)]
+pub(in crate::api) struct Known<'a> {
+    keeper: &'a Deployment,
+    agreement: AgreementId,
     events: Vec<Recorded>,
-    told: Vec<ToldShown>,
-    jobs: Vec<JobSummary>,
-    agent: Vec<ActShown>,
+    /// Everything recorded about it, in the order of the chain.
+    pub(in crate::api) told: Vec<ToldEvent>,
+    /// Its jobs.
+    pub(in crate::api) jobs: Vec<JobRow>,
+    /// What the publisher's agent did about it.
+    pub(in crate::api) agent: Vec<ActRow>,
     progressed: Progressed,
     windows: Windows,
-    recorded: u64,
-    judged: u64,
+    /// Everything is recorded up to this block.
+    pub(in crate::api) recorded: u64,
+    /// And judged up to this one.
+    pub(in crate::api) judged: u64,
 }
 
-impl Known {
+impl<'a> Known<'a> {
+    /// What is known of it; that there is nothing is a refusal.
+    pub(in crate::api) async fn get(
+        shared: &'a Shared,
+        transaction: &mut Transaction,
+        agreement: AgreementId,
+    ) -> Result<Self, Problem> {
+        let on = shared.contracts(transaction).await?;
+        let known = Self::find(transaction, on, agreement).await?;
+        if known.told.is_empty() && known.jobs.is_empty() {
+            return Err(Problem::agreement_not_found(known.judged));
+        }
+        Ok(known)
+    }
+
+    /// The same with the windows that no event tells, asked of a node where there is one: without a database connection.
+    pub(in crate::api) async fn asked(mut self, shared: &Shared) -> Self {
+        if let Progressed::Open(sale) = &self.progressed {
+            self.windows = shared.asked(self.keeper, sale, self.windows).await;
+        }
+        self
+    }
+
     async fn find(
         transaction: &mut Transaction,
-        (deployment, keeper): (DeploymentId, &Deployment),
+        (deployment, keeper): (DeploymentId, &'a Deployment),
         agreement: AgreementId,
     ) -> Result<Self, Error> {
         let progress = reader::progress(transaction, deployment).await?;
@@ -176,10 +198,12 @@ impl Known {
             _ => Windows::default(),
         };
         Ok(Self {
+            keeper,
+            agreement,
             events,
-            told: told.into_iter().map(ToldShown::from).collect(),
-            jobs: jobs.into_iter().map(JobSummary::from).collect(),
-            agent: acts.into_iter().map(ActShown::from).collect(),
+            told,
+            jobs,
+            agent: acts,
             progressed,
             windows,
             recorded,
@@ -187,14 +211,31 @@ impl Known {
         })
     }
 
-    fn show(self, keeper: &Deployment, agreement: AgreementId, windows: Windows) -> AgreementShown {
-        let sale = Sale::read(&keeper.contracts, &self.events, agreement).ok();
-        let awaited = match &self.progressed {
+    /// The purchase, when its conditions are those of a compute job.
+    pub(in crate::api) fn sale(&self) -> Option<Sale> {
+        Sale::read(&self.keeper.contracts, &self.events, self.agreement).ok()
+    }
+
+    /// Its asset.
+    pub(in crate::api) fn asset(&self) -> Option<Did> {
+        Sale::asset(&self.events, self.agreement)
+    }
+
+    /// What it waits for.
+    pub(in crate::api) fn awaited(&self) -> Awaited {
+        match &self.progressed {
             Progressed::Unknown => Awaited::Creation,
             Progressed::NoSale => Awaited::Nothing,
             Progressed::Answered => Awaited::Answered,
-            Progressed::Open(sale) => Awaited::by(keeper, sale, windows),
-        };
+            Progressed::Open(sale) => Awaited::by(self.keeper, sale, self.windows),
+        }
+    }
+}
+
+impl From<Known<'_>> for AgreementShown {
+    fn from(known: Known<'_>) -> Self {
+        let sale = known.sale();
+        let awaited = known.awaited();
         let refund = match &awaited {
             Awaited::Answer {
                 refund: Some(refund),
@@ -207,9 +248,9 @@ impl Known {
             _ => None,
         };
         let paid = sale.as_ref().and_then(|sale| sale.paid);
-        AgreementShown {
-            agreement_id: agreement.to_string(),
-            did: Sale::asset(&self.events, agreement).map(|did| did.to_string()),
+        Self {
+            agreement_id: known.agreement.to_string(),
+            did: known.asset().map(|did| did.to_string()),
             consumer: sale.as_ref().map(|sale| address(sale.consumer)),
             conditions: sale.as_ref().map(|sale| ConditionsShown {
                 compute: sale.compute.to_string(),
@@ -220,13 +261,13 @@ impl Known {
                 amount: U256::to_string(&paid.amount),
                 block_number: paid.block.number,
             }),
-            awaited: AwaitedShown::new(&awaited, !self.jobs.is_empty()),
+            awaited: AwaitedShown::new(&awaited, !known.jobs.is_empty()),
             refund,
-            jobs: self.jobs,
-            agent: self.agent,
-            events: self.told,
-            recorded_block: self.recorded,
-            judged_block: self.judged,
+            jobs: known.jobs.into_iter().map(JobSummary::from).collect(),
+            agent: known.agent.into_iter().map(ActShown::from).collect(),
+            events: known.told.into_iter().map(ToldShown::from).collect(),
+            recorded_block: known.recorded,
+            judged_block: known.judged,
         }
     }
 }
@@ -260,7 +301,8 @@ impl Shared {
 }
 
 impl AwaitedShown {
-    fn new(awaited: &Awaited, has_job: bool) -> Self {
+    /// Puts it into words.
+    pub(in crate::api) fn new(awaited: &Awaited, has_job: bool) -> Self {
         let (what, from, until, sentence) = match awaited {
             _ if has_job => (
                 "job",

@@ -10,7 +10,8 @@ use crate::api::parameters::{self, Parameters};
 use crate::api::problem::Problem;
 use crate::ids::JobId;
 use crate::jobs::Reason;
-use crate::ledger::reader::{self, JobFilter};
+use crate::ledger::reader::{self, JobFilter, JobRow};
+use crate::ledger::{Connection, Error};
 
 const USUAL_LIMIT: u32 = 50;
 const MOST: u32 = 200;
@@ -50,27 +51,36 @@ pub(in crate::api) async fn list(
     State(shared): State<Shared>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Page>, Problem> {
-    let (filter, limit) = read(query.as_deref())?;
+    let (filter, limit) = read(query.as_deref(), USUAL_LIMIT)?;
     // One statement sees one moment: no transaction is needed.
     let mut connection = shared.reader.acquire().await?;
-    let Some(deployment) = shared.deployment(&mut connection).await? else {
-        return Ok(Json(Page {
-            jobs: Vec::new(),
-            next_cursor: None,
-        }));
-    };
-    // One more than asked for tells whether there is a next page.
-    let limited = limit.saturating_add(1);
-    let rows = reader::list_jobs(&mut connection, deployment, &filter, limited).await?;
+    let (rows, next_cursor) = find_page(&shared, &mut connection, &filter, limit).await?;
     drop(connection);
-    let (rows, last) = parameters::page(rows, limit);
     Ok(Json(Page {
-        next_cursor: last.map(|row| Cursor([row.id.0]).to_string()),
         jobs: rows.into_iter().map(JobSummary::from).collect(),
+        next_cursor,
     }))
 }
 
-fn read(query: Option<&str>) -> Result<(JobFilter, u32), Problem> {
+/// A page of jobs, and where the next one begins.
+pub(in crate::api) async fn find_page(
+    shared: &Shared,
+    connection: &mut Connection,
+    filter: &JobFilter,
+    limit: u32,
+) -> Result<(Vec<JobRow>, Option<String>), Error> {
+    let Some(deployment) = shared.deployment(connection).await? else {
+        return Ok((Vec::new(), None));
+    };
+    // One more than asked for tells whether there is a next page.
+    let limited = limit.saturating_add(1);
+    let rows = reader::list_jobs(connection, deployment, filter, limited).await?;
+    let (rows, last) = parameters::page(rows, limit);
+    Ok((rows, last.map(|row| Cursor([row.id.0]).to_string())))
+}
+
+/// Reads the filters and how many jobs a page has, `usual` if the query does not say.
+pub(in crate::api) fn read(query: Option<&str>, usual: u32) -> Result<(JobFilter, u32), Problem> {
     let mut parameters = Parameters::read(query)?;
     let address = "an address: 0x and 40 hexadecimal digits";
     let hash = "0x and 64 hexadecimal digits";
@@ -91,7 +101,7 @@ fn read(query: Option<&str>) -> Result<(JobFilter, u32), Problem> {
         before: cursor.map(|Cursor([id])| JobId(id)),
         ..JobFilter::default()
     };
-    let limit = parameters.limit(USUAL_LIMIT, MOST)?;
+    let limit = parameters.limit(usual, MOST)?;
     parameters.finish()?;
     Ok((filter, limit))
 }

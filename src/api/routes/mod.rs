@@ -22,12 +22,15 @@ use super::problem::Problem;
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
 use crate::ledger::reader::{self, JobRow};
-use crate::ledger::{Connection, Error, Transaction};
+use crate::ledger::{Connection, Error};
 use crate::workflows::Catalog;
 
 impl Shared {
     /// The deployment that is shown; `None` while nothing was ever followed.
-    async fn deployment(&self, connection: &mut Connection) -> Result<Option<DeploymentId>, Error> {
+    pub(super) async fn deployment(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<Option<DeploymentId>, Error> {
         if let Some(known) = self.shown.get() {
             return Ok(Some(known));
         }
@@ -41,21 +44,21 @@ impl Shared {
     /// The deployment that is shown, with its contracts, for what cannot be told without them.
     pub(super) async fn contracts(
         &self,
-        transaction: &mut Transaction,
+        connection: &mut Connection,
     ) -> Result<(DeploymentId, &Deployment), Problem> {
         let keeper = self.keeper.as_deref().ok_or_else(|| {
             Problem::not_configured(
                 "This process was not given the deployment file (TIDEWATCH_KEEPER).",
             )
         })?;
-        let deployment = self.deployment(transaction).await?;
+        let deployment = self.deployment(connection).await?;
         let deployment = deployment
             .ok_or_else(|| Problem::unavailable("These contracts were never followed yet."))?;
         Ok((deployment, keeper))
     }
 
     /// The publisher's catalog as it is now.
-    fn catalog(&self) -> Result<Arc<Catalog>, Problem> {
+    pub(super) fn catalog(&self) -> Result<Arc<Catalog>, Problem> {
         let catalog = self.catalog.as_ref().ok_or_else(|| {
             Problem::not_configured(
                 "This process was not given the publisher's catalog (TIDEWATCH_CATALOG).",
@@ -67,13 +70,13 @@ impl Shared {
     /// The job that a path names, with its deployment. A text that is no job id names no job.
     pub(super) async fn job(
         &self,
-        transaction: &mut Transaction,
+        connection: &mut Connection,
         id: &str,
     ) -> Result<(DeploymentId, JobRow), Problem> {
         let name = id.parse().map_err(|_| Problem::job_not_found())?;
-        let deployment = self.deployment(transaction).await?;
+        let deployment = self.deployment(connection).await?;
         let deployment = deployment.ok_or_else(Problem::job_not_found)?;
-        let job = reader::find_job(transaction, deployment, &name).await?;
+        let job = reader::find_job(connection, deployment, &name).await?;
         Ok((deployment, job.ok_or_else(Problem::job_not_found)?))
     }
 }

@@ -13,6 +13,7 @@ use crate::ledger::operator_actions;
 use crate::ledger::providers::{self, ProviderRow};
 use crate::ledger::reader::{self, Progress};
 use crate::ledger::schema::{RELEASE, SchemaVersion, schema_version};
+use crate::ledger::{Error, Transaction};
 
 /// How far the ledger knows the chain. Block numbers are null until there is something to tell.
 #[derive(Debug, Serialize, ToSchema)]
@@ -121,31 +122,68 @@ pub(in crate::api) async fn show(
 ) -> Result<Json<Sync>, Problem> {
     Parameters::read(query.as_deref())?.finish()?;
     let mut transaction = shared.reader.snapshot().await?;
-    let (mut progress, mut nodes, mut seen) = (None, Vec::new(), None);
-    if let Some(deployment) = shared.deployment(&mut transaction).await? {
-        progress = reader::progress(&mut transaction, deployment).await?;
-        nodes = providers::list(&mut transaction, deployment).await?;
-        seen = isolation::find_last(&mut transaction, deployment).await?;
-    }
-    let pause = operator_actions::find_pause(&mut transaction).await?;
-    let schema = match schema_version(&mut transaction).await? {
-        SchemaVersion::Compatible { version } | SchemaVersion::TooOld { version, .. } => {
-            Some(version)
+    let standing = Standing::find(&shared, &mut transaction).await?;
+    Ok(Json(Sync::from(standing)))
+}
+
+/// How far everything is, as the ledger has it.
+#[derive(Debug)]
+pub(in crate::api) struct Standing {
+    /// How far the deployment is followed; `None` while nothing was ever followed.
+    pub(in crate::api) progress: Option<Progress>,
+    /// The nodes that are asked.
+    pub(in crate::api) providers: Vec<ProviderRow>,
+    /// What was last seen of the cluster's denial of the network.
+    pub(in crate::api) isolation: Option<LastIsolation>,
+    /// Why an operator paused the starting of jobs.
+    pub(in crate::api) pause: Option<String>,
+    /// The database's last migration.
+    pub(in crate::api) schema: Option<i64>,
+}
+
+impl Standing {
+    /// Reads it.
+    pub(in crate::api) async fn find(
+        shared: &Shared,
+        transaction: &mut Transaction,
+    ) -> Result<Self, Error> {
+        let (mut progress, mut providers, mut seen) = (None, Vec::new(), None);
+        if let Some(deployment) = shared.deployment(transaction).await? {
+            progress = reader::progress(transaction, deployment).await?;
+            providers = providers::list(transaction, deployment).await?;
+            seen = isolation::find_last(transaction, deployment).await?;
         }
-        _ => None,
-    };
-    let versions = Versions {
-        tidewatch: env!("CARGO_PKG_VERSION"),
-        release: RELEASE,
-        schema,
-    };
-    let providers = nodes.into_iter().map(Node::from).collect();
-    Ok(Json(Sync {
-        pause,
-        isolation: seen.map(Seen::from),
-        providers,
-        ..Sync::new(progress, versions)
-    }))
+        let pause = operator_actions::find_pause(transaction).await?;
+        let schema = match schema_version(transaction).await? {
+            SchemaVersion::Compatible { version } | SchemaVersion::TooOld { version, .. } => {
+                Some(version)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            progress,
+            providers,
+            isolation: seen,
+            pause,
+            schema,
+        })
+    }
+}
+
+impl From<Standing> for Sync {
+    fn from(standing: Standing) -> Self {
+        let versions = Versions {
+            tidewatch: env!("CARGO_PKG_VERSION"),
+            release: RELEASE,
+            schema: standing.schema,
+        };
+        Self {
+            pause: standing.pause,
+            isolation: standing.isolation.map(Seen::from),
+            providers: standing.providers.into_iter().map(Node::from).collect(),
+            ..Self::new(standing.progress, versions)
+        }
+    }
 }
 
 impl Sync {

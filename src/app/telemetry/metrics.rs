@@ -127,13 +127,7 @@ async fn show(State(metrics): State<Shown>) -> impl IntoResponse {
     }
     let read = metrics.read().await;
     if metrics.source.is_some() {
-        let readable = u8::from(read.is_ok());
-        gauge(
-            &mut text,
-            "tidewatch_ledger_readable",
-            "Whether the ledger could be read for these figures.",
-            &[(String::new(), readable)],
-        );
+        show_readable(&mut text, read.is_ok());
     }
     match read {
         Ok(Some(gauges)) => show_gauges(&mut text, &gauges),
@@ -145,7 +139,16 @@ async fn show(State(metrics): State<Shown>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, TEXT)], text)
 }
 
-fn show_gauges(text: &mut String, gauges: &Gauges) {
+pub(super) fn show_readable(text: &mut String, is_readable: bool) {
+    gauge(
+        text,
+        "tidewatch_ledger_readable",
+        "Whether the ledger could be read for these figures.",
+        &[(String::new(), u8::from(is_readable))],
+    );
+}
+
+pub(super) fn show_gauges(text: &mut String, gauges: &Gauges) {
     let labelled = |label: &str, rows: &[(String, i64)]| -> Vec<(String, i64)> {
         rows.iter()
             .map(|(value, count)| (format!("{{{label}=\"{value}\"}}"), *count))

@@ -1,4 +1,5 @@
 use alloy::primitives::B256;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -23,6 +24,10 @@ pub struct ToldEvent {
     pub arguments: Value,
     /// Whether it is on the chain.
     pub canonical: bool,
+    /// Its block's own timestamp, if the block is known.
+    pub made_at: Option<DateTime<Utc>>,
+    /// How it was made sure that the block's logs are complete, if the block is known: `root`, `bloom`, `two_reads`, `single_read`.
+    pub proof: Option<String>,
 }
 
 /// Everything recorded about an agreement, in the order of the chain; orphaned events stand among them.
@@ -36,8 +41,9 @@ pub async fn list_about(
 ) -> Result<Vec<ToldEvent>, Error> {
     let rows = sqlx::query!(
         r#"SELECT l.block_number, l.transaction_hash AS "transaction_hash: Vec<u8>", l.log_index, l.canonical, e.contract, e.name,
-                  e.arguments
+                  e.arguments, b.made_at AS "made_at?", b.proof AS "proof?"
            FROM ledger.log_subjects s JOIN ledger.logs l ON l.id = s.log_id JOIN ledger.decoded_logs e ON e.log_id = l.id
+           LEFT JOIN ledger.blocks b ON b.deployment_id = l.deployment_id AND b.hash = l.block_hash
            WHERE s.deployment_id = $1 AND s.kind = 'agreement' AND s.subject = $2
            ORDER BY l.block_number, l.log_index"#,
         deployment.0,
@@ -56,6 +62,8 @@ pub async fn list_about(
                 name: row.name,
                 arguments: row.arguments,
                 canonical: row.canonical,
+                made_at: row.made_at,
+                proof: row.proof,
             })
         })
         .collect()

@@ -13,7 +13,7 @@ use super::node::Node;
 use super::service::{Endpoint, problem};
 use crate::judging::bench::{Bench, default_workflow, document};
 
-fn with_node(bench: &Bench) -> Settings {
+pub(super) fn with_node(bench: &Bench) -> Settings {
     Settings {
         calls: Some(Arc::new(Node::of(&bench.chain))),
         ..Settings::default()

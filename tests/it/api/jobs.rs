@@ -16,7 +16,7 @@ use super::service::{Service, TOKEN, problem};
 const PAYER: Address = address!("5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed");
 
 /// A job that failed, with everything around it.
-async fn failed_job(connection: &mut PgConnection, number: i64) -> JobId {
+pub(super) async fn failed_job(connection: &mut PgConnection, number: i64) -> JobId {
     let job = rows::job(connection, number).await;
     let spec = json!({
         "version": 1, "agreement": rows::hash(0xa, number), "did": format!("did:op:{}", alloy::hex::encode(rows::hash(0xd, 1))),

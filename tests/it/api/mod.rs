@@ -2,6 +2,7 @@
 
 mod agreements;
 mod answers;
+mod browser;
 mod chain_events;
 mod database;
 mod description;
@@ -14,6 +15,7 @@ mod logins;
 mod logs;
 mod node;
 mod old_clients;
+mod pages;
 mod parties;
 mod people;
 mod queue;
