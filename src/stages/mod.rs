@@ -56,4 +56,4 @@ pub mod publish;
 pub use ending::TERMINATION_MESSAGE;
 pub use install::{Error as InstallError, install_guard, write_targets};
 pub use network::{Error as NetworkError, Surroundings};
-pub use plan::{ConfigurePlan, Ending, InputFile, PublishPlan};
+pub use plan::{ConfigurePlan, Ending, InputFile, MOST_LOG_BYTES, PlanError, PublishPlan};
