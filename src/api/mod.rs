@@ -67,6 +67,8 @@ pub use ports::{Calls, CannotSee, Outside};
 pub struct Settings {
     /// File with the bearer token for operators' reads; read anew at every use. Without one nobody is an operator.
     pub operator_token_file: Option<PathBuf>,
+    /// What everybody has to know of how this installation runs jobs.
+    pub warning: Option<&'static str>,
     /// The contracts whose newest deployment is shown; `None`: the newest of all, and nothing that needs to know contracts.
     pub keeper: Option<Arc<Deployment>>,
     /// The publisher's catalog as it is now; `None`: nothing about assets can be said.
@@ -98,6 +100,7 @@ struct Shared {
     operator_token: Arc<OperatorToken>,
     limits: Arc<Limits>,
     feed: Arc<Feed>,
+    warning: Option<&'static str>,
     clock: Arc<dyn Clock>,
     /// Cancelled when streams are to end.
     stop: CancellationToken,
@@ -133,6 +136,7 @@ pub async fn serve(
         operator_token: Arc::new(OperatorToken::in_file(settings.operator_token_file)),
         limits: Arc::clone(&limits),
         feed: Arc::clone(&feed),
+        warning: settings.warning,
         clock: Arc::new(SystemClock),
         stop: stop.clone(),
     };

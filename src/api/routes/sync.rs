@@ -45,6 +45,8 @@ pub(in crate::api) struct Sync {
     pause: Option<String>,
     /// What the newest algorithm's pod that asked saw of the cluster's denial of the network.
     isolation: Option<Seen>,
+    /// What everybody has to know of how this installation runs jobs: that algorithms run behind no wall, where they do.
+    warning: Option<&'static str>,
     /// The nodes that are asked.
     providers: Vec<Node>,
     /// What answers.
@@ -143,6 +145,7 @@ pub(in crate::api) async fn show(
     Ok(Json(Sync {
         pause,
         isolation: seen.map(Seen::from),
+        warning: shared.warning,
         providers,
         ..Sync::new(progress, versions)
     }))
@@ -166,6 +169,7 @@ impl Sync {
             unverified: some.and_then(|progress| progress.unverified.clone()),
             pause: None,
             isolation: None,
+            warning: None,
             providers: Vec::new(),
             versions,
         }

@@ -22,7 +22,7 @@ mod turns;
 
 pub use agent::AgentConfig;
 pub(super) use endpoints::read_endpoints;
-pub use engine::EngineConfig;
+pub use engine::{ClusterConfig, EngineConfig, ProcessConfig};
 pub use options::ServiceOptions;
 pub use roles::Role;
 pub use service::{ApiConfig, ChainConfig, ServiceConfig};
