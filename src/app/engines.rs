@@ -82,8 +82,7 @@ pub(super) async fn connect_cluster(config: &ClusterConfig) -> anyhow::Result<Ku
 /// # Errors
 /// One sentence: what cannot be used.
 pub(super) fn open_process(config: &ProcessConfig) -> anyhow::Result<ProcessEngine> {
-    let mut settings =
-        process::Settings::new(config.directory.clone(), config.results_url.clone());
+    let mut settings = process::Settings::new(config.directory.clone(), config.results_url.clone());
     settings.ca_file.clone_from(&config.ca_file);
     settings.ipfs_gateway.clone_from(&config.ipfs_gateway);
     let engine = ProcessEngine::open(settings).with_context(|| {

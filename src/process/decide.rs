@@ -73,9 +73,7 @@ pub(super) fn decide(workflow: &Workflow, seen: &Seen, now: DateTime<Utc>) -> St
         return Step::Remove;
     }
     match &workflow.run {
-        Some(run) if run.phase != Phase::Finished => {
-            Attempt { workflow, run, now }.step(seen)
-        }
+        Some(run) if run.phase != Phase::Finished => Attempt { workflow, run, now }.step(seen),
         run => {
             let begun = run.as_ref().map_or(0, |run| run.attempt);
             if workflow.attempt > begun {
@@ -195,7 +193,8 @@ impl Attempt<'_> {
             return Step::Wait;
         }
         let mut run = self.run.clone();
-        run.stages.push(StageRun::begin(stage, repetition, self.now));
+        run.stages
+            .push(StageRun::begin(stage, repetition, self.now));
         match stage {
             Stage::Filter => run.phase = Phase::Filtering,
             Stage::Publish => run.phase = Phase::Publishing,

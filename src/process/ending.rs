@@ -128,9 +128,16 @@ mod tests {
             ),
         ];
         for (said, reason) in table {
-            assert_eq!(read(Stage::Algorithm, Some(said.clone())).reason, reason, "{said:?}");
+            assert_eq!(
+                read(Stage::Algorithm, Some(said.clone())).reason,
+                reason,
+                "{said:?}"
+            );
         }
-        let filter = read(Stage::Filter, Some(guard(None, None, Some(Reason::TimeExceeded))));
+        let filter = read(
+            Stage::Filter,
+            Some(guard(None, None, Some(Reason::TimeExceeded))),
+        );
         assert_eq!(filter.reason, Some(Reason::FilterFailed));
     }
 }

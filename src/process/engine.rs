@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream};
 use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -57,8 +57,13 @@ impl ProcessEngine {
     /// [`Error::File`], [`Error::State`].
     pub fn algorithm_starts(&self, job: &JobName) -> Result<usize, Error> {
         let workflow = self.shelf.find(job)?;
-        let stages = workflow.and_then(|workflow| workflow.run).map(|run| run.stages);
-        let begun = stages.into_iter().flatten().filter(|stage| stage.stage == Stage::Algorithm);
+        let stages = workflow
+            .and_then(|workflow| workflow.run)
+            .map(|run| run.stages);
+        let begun = stages
+            .into_iter()
+            .flatten()
+            .filter(|stage| stage.stage == Stage::Algorithm);
         Ok(begun.count())
     }
 
@@ -118,7 +123,11 @@ impl ProcessEngine {
 }
 
 /// Locks the workflow with that uid.
-fn hold(shelf: &Shelf, job: &JobName, uid: &WorkflowUid) -> Result<Option<(Held, Workflow)>, Error> {
+fn hold(
+    shelf: &Shelf,
+    job: &JobName,
+    uid: &WorkflowUid,
+) -> Result<Option<(Held, Workflow)>, Error> {
     let Some(held) = shelf.hold(job)? else {
         return Ok(None);
     };

@@ -19,8 +19,19 @@ use crate::workflows::Quantity;
 
 /// Where this machine's programs lie, and what they need: an algorithm may read and execute that, and nothing of anybody's own.
 const SYSTEM: [&str; 13] = [
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix", "/etc", "/proc", "/sys",
-    "/dev/random", "/dev/urandom",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/opt",
+    "/nix",
+    "/etc",
+    "/proc",
+    "/sys",
+    "/dev/random",
+    "/dev/urandom",
 ];
 
 /// Devices that hold nothing.
@@ -39,7 +50,9 @@ pub(super) enum Unstarted {
     #[error("its plan cannot be made")]
     Plan(#[from] PlanError),
     /// Only an image could run.
-    #[error("the publisher's filter names no entrypoint, and the process engine does not run images")]
+    #[error(
+        "the publisher's filter names no entrypoint, and the process engine does not run images"
+    )]
     NoEntrypoint,
     /// The stage lives already, which the caller had ruled out.
     #[error("its program lives already")]
@@ -129,14 +142,18 @@ impl Launch<'_> {
         let plan = serde_json::to_string(&plan).map_err(PlanError::from)?;
         let mut command = self.own("publish");
         command.arg("--plan").arg(plan);
-        command.arg("--credentials").arg(self.secrets.join("results"));
+        command
+            .arg("--credentials")
+            .arg(self.secrets.join("results"));
         Ok(command)
     }
 
     /// One of our own stages.
     fn own(&self, stage: &str) -> Command {
         let mut command = self.program(stage);
-        command.args(["--allow-file", "--data"]).arg(&self.files.data);
+        command
+            .args(["--allow-file", "--data"])
+            .arg(&self.files.data);
         command.arg("--message").arg(self.files.message());
         if let Some(authorities) = &self.settings.ca_file {
             command.arg("--ca-file").arg(authorities);
@@ -231,7 +248,9 @@ impl Launch<'_> {
         command.args(["--", "/bin/sh", "-c", what.entrypoint]);
         command.envs(what.variables.iter().map(|(name, value)| (name, value)));
         command.envs([("PATH", PATH), ("LANG", "C.UTF-8")]);
-        command.env("HOME", &self.files.tmp).env("TMPDIR", &self.files.tmp);
+        command
+            .env("HOME", &self.files.tmp)
+            .env("TMPDIR", &self.files.tmp);
         command.current_dir(&self.files.tmp);
         if rustix::process::geteuid().is_root() {
             written.extend([record, self.files.own.clone()]);

@@ -101,7 +101,9 @@ fn found(mark: Mark<'_>) -> Vec<Pid> {
 /// One that ended and was not waited for yet has no command line, but may still show an environment.
 fn is_living(process: &Path) -> bool {
     let status = fs::read_to_string(process.join("stat")).unwrap_or_default();
-    let state = status.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    let state = status
+        .rsplit_once(')')
+        .and_then(|(_, rest)| rest.trim_start().chars().next());
     state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 
@@ -124,6 +126,9 @@ mod tests {
         while !exist(Mark::Offspring(&outputs)) {}
         end_all(directory.path()).unwrap();
         let status = child.wait().unwrap();
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(9)
+        );
     }
 }

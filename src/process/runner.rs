@@ -101,8 +101,13 @@ impl Shared {
 
     /// Takes one step; `None` when there is nothing more to do now.
     fn step(&self, held: Held, mut workflow: Workflow) -> Result<Option<Held>, Error> {
-        let stage = workflow.run.as_ref().and_then(|run| run.unfinished().cloned());
-        let files = stage.as_ref().map(|stage| self.engine.shelf().files(&workflow, stage));
+        let stage = workflow
+            .run
+            .as_ref()
+            .and_then(|run| run.unfinished().cloned());
+        let files = stage
+            .as_ref()
+            .map(|stage| self.engine.shelf().files(&workflow, stage));
         let seen = match (&stage, &files) {
             (Some(stage), Some(files)) => see(stage, files)?,
             _ => Seen::default(),
@@ -174,7 +179,8 @@ impl Shared {
 
     fn reap(&self) {
         // One that cannot be waited for is no child any more.
-        self.children().retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.children()
+            .retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
 
     fn children(&self) -> std::sync::MutexGuard<'_, Vec<Child>> {
@@ -192,7 +198,8 @@ fn see(stage: &StageRun, files: &StageFiles) -> Result<Seen, Error> {
     let outputs = outputs_of(stage.stage, files);
     let record = files.record(stage.stage);
     let is_guarded = outputs.is_some();
-    let said = said(&files.message()).or_else(|| said(&record.join("ending.json")).filter(|_| is_guarded));
+    let said =
+        said(&files.message()).or_else(|| said(&record.join("ending.json")).filter(|_| is_guarded));
     Ok(Seen {
         is_alive: false,
         has_leftovers: outputs.is_some_and(|outputs| processes::exist(Mark::Offspring(&outputs))),

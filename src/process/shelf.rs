@@ -84,7 +84,10 @@ impl Shelf {
 
     /// Makes a workflow if there is none of that name: it appears whole or not at all.
     pub(super) fn create(&self, workflow: &Workflow) -> Result<(), Error> {
-        let half = self.root.join("trash").join(format!("new-{}", workflow.uid));
+        let half = self
+            .root
+            .join("trash")
+            .join(format!("new-{}", workflow.uid));
         let mut builder = DirBuilder::new();
         let made = builder.mode(PASSABLE).create(&half);
         made.map_err(Error::file("make the directory", &half))?;
@@ -111,10 +114,11 @@ impl Shelf {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 opened => opened.map_err(Error::file("open", &directory))?,
             };
-            flock(&lock, FlockOperation::LockExclusive)
-                .map_err(Error::file("lock", &directory))?;
+            flock(&lock, FlockOperation::LockExclusive).map_err(Error::file("lock", &directory))?;
             // It may have been removed, and another one made, while this waited.
-            let locked = lock.metadata().map_err(Error::file("look at", &directory))?;
+            let locked = lock
+                .metadata()
+                .map_err(Error::file("look at", &directory))?;
             let there = fs::metadata(&directory).ok();
             if there.is_some_and(|there| there.ino() == locked.ino()) {
                 return Ok(Some(Held {
@@ -135,7 +139,10 @@ impl Shelf {
     /// Deletes what a removal that was cut off left.
     pub(super) fn sweep(&self) -> Result<(), Error> {
         let path = self.root.join("trash");
-        for entry in fs::read_dir(&path).map_err(Error::file("list", &path))?.flatten() {
+        for entry in fs::read_dir(&path)
+            .map_err(Error::file("list", &path))?
+            .flatten()
+        {
             erase(&entry.path())?;
         }
         Ok(())
@@ -159,7 +166,9 @@ impl Shelf {
     }
 
     fn attempt(&self, job: &JobName, attempt: u32) -> PathBuf {
-        self.directory(job).join("attempts").join(attempt.to_string())
+        self.directory(job)
+            .join("attempts")
+            .join(attempt.to_string())
     }
 }
 
@@ -236,7 +245,9 @@ const STATE: &str = "workflow.json";
 
 fn read(path: &Path) -> Result<Option<Workflow>, Error> {
     match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(Error::state(path)),
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(Error::state(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::file("read", path)(error)),
     }
@@ -282,10 +293,8 @@ fn erase(path: &Path) -> Result<(), Error> {
 fn open_directories(path: &Path) {
     let mut waiting = vec![path.to_owned()];
     while let Some(directory) = waiting.pop() {
-        let is_directory =
-            fs::symlink_metadata(&directory).is_ok_and(|found| found.is_dir());
-        if !is_directory
-            || fs::set_permissions(&directory, Permissions::from_mode(0o700)).is_err()
+        let is_directory = fs::symlink_metadata(&directory).is_ok_and(|found| found.is_dir());
+        if !is_directory || fs::set_permissions(&directory, Permissions::from_mode(0o700)).is_err()
         {
             continue;
         }

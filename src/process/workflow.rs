@@ -187,16 +187,21 @@ impl Run {
 
     fn observed(&self, uid: &str) -> Vec<StageObservation> {
         let last = |stage: &&StageRun| self.stage(stage.stage) == Some(*stage);
-        let seen = self.stages.iter().filter(last).map(|known| {
-            StageObservation {
+        let seen = self
+            .stages
+            .iter()
+            .filter(last)
+            .map(|known| StageObservation {
                 stage: known.stage,
-                runner: Some(format!("process {uid}/{}-{}", known.stage, known.repetition)),
+                runner: Some(format!(
+                    "process {uid}/{}-{}",
+                    known.stage, known.repetition
+                )),
                 started_at: known.started_at,
                 finished_at: known.finished_at,
                 exit_code: known.exit_code,
                 isolation: known.isolation,
-            }
-        });
+            });
         let mut seen: Vec<_> = seen.collect();
         seen.sort_by_key(|stage| stage.stage);
         seen

@@ -52,8 +52,16 @@ impl ConfigurePlan {
     /// # Errors
     /// [`PlanError`] for a specification that no fetch could follow; it never repeats a URL.
     pub fn of(spec: &JobSpec, ipfs_gateway: Option<&Url>) -> Result<Self, PlanError> {
-        let disk: Quantity = spec.resources.disk.parse().map_err(|bad| PlanError::Size("disk", bad))?;
-        let inputs = spec.inputs.iter().map(InputFile::of).collect::<Result<_, _>>()?;
+        let disk: Quantity = spec
+            .resources
+            .disk
+            .parse()
+            .map_err(|bad| PlanError::Size("disk", bad))?;
+        let inputs = spec
+            .inputs
+            .iter()
+            .map(InputFile::of)
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             ipfs_gateway: ipfs_gateway.map(Url::to_string),
             filtered: spec.filter.is_some(),

@@ -124,7 +124,11 @@ fn read_process(
     }
     // What only a cluster can promise is not silently left out.
     let promises = [
-        ("TIDEWATCH_NETWORK_POLICY", &options.network_policy, "required"),
+        (
+            "TIDEWATCH_NETWORK_POLICY",
+            &options.network_policy,
+            "required",
+        ),
         ("TIDEWATCH_USER_NAMESPACES", &options.user_namespaces, "on"),
     ];
     for (variable, given, promise) in promises {
@@ -292,7 +296,10 @@ mod tests {
         let said = "TIDEWATCH_NETWORK_POLICY is required, which only a cluster can keep";
         assert!(required.contains(said), "{required}");
         let namespaces = told(|options| options.user_namespaces = Some("on".to_owned()));
-        assert!(namespaces.contains("TIDEWATCH_USER_NAMESPACES"), "{namespaces}");
+        assert!(
+            namespaces.contains("TIDEWATCH_USER_NAMESPACES"),
+            "{namespaces}"
+        );
         let sandbox = told(|options| options.runtime_class = Some("gvisor".to_owned()));
         assert!(sandbox.contains("TIDEWATCH_RUNTIME_CLASS"), "{sandbox}");
     }

@@ -65,7 +65,12 @@ impl Equipment {
             let mut parts = made.find_cluster(environment, &scripts)?;
             scripts.run("tests/equipment/packages", &["s3"])?;
             let directory = state.join("s3").to_string_lossy().into_owned();
-            parts.s3 = made.start(&scripts, "tests/equipment/s3", (&directory, &[&parts.host]), &[])?;
+            parts.s3 = made.start(
+                &scripts,
+                "tests/equipment/s3",
+                (&directory, &[&parts.host]),
+                &[],
+            )?;
             made.told.push(format!("S3: moto at {}", parts.s3));
             made.cluster = Some(parts);
         }

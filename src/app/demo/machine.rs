@@ -42,7 +42,10 @@ impl Machine {
     }
 
     pub(super) fn told(&self) -> String {
-        format!("{NO_WALL}. Here the data is the demo's own, in {}", self.jobs.display())
+        format!(
+            "{NO_WALL}. Here the data is the demo's own, in {}",
+            self.jobs.display()
+        )
     }
 
     pub(super) fn publish(&self, key: &str, body: &str) -> anyhow::Result<String> {
@@ -62,7 +65,10 @@ impl Machine {
         vec![
             ("TIDEWATCH_ENGINE", "process".to_owned()),
             ("TIDEWATCH_PROCESS_DIR", directory),
-            ("TIDEWATCH_RESULTS_URL", address(&self.results).unwrap_or_default()),
+            (
+                "TIDEWATCH_RESULTS_URL",
+                address(&self.results).unwrap_or_default(),
+            ),
         ]
     }
 
@@ -85,6 +91,7 @@ impl Machine {
 }
 
 fn address(path: &Path) -> anyhow::Result<String> {
-    let url = Url::from_file_path(path).map_err(|()| anyhow!("{} is no whole path", path.display()))?;
+    let url =
+        Url::from_file_path(path).map_err(|()| anyhow!("{} is no whole path", path.display()))?;
     Ok(url.into())
 }

@@ -24,10 +24,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The engine that was asked for; unless one was, a cluster where one is at hand, else processes, which need nothing.
-    pub(super) fn choose(
-        options: &DemoOptions,
-        environment: &Environment,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn choose(options: &DemoOptions, environment: &Environment) -> anyhow::Result<Self> {
         match options.engine.as_str() {
             "kubernetes" => Ok(Self::Kubernetes),
             "process" => Ok(Self::Process),
@@ -51,8 +48,7 @@ impl Kind {
 /// A cluster that the user named, or the one of `tests/cluster` where it stands and this may use it.
 fn is_cluster_at_hand(environment: &Environment) -> bool {
     let own = Path::new(cluster_directory(environment)).join("admin.conf");
-    environment.get("KUBECONFIG").is_some()
-        || rustix::process::geteuid().is_root() && own.exists()
+    environment.get("KUBECONFIG").is_some() || rustix::process::geteuid().is_root() && own.exists()
 }
 
 /// Directory of the cluster of `tests/cluster`.
@@ -91,8 +87,7 @@ impl Site {
         let bucket = Bucket::make(&parts.s3, name).await?;
         let client = cluster::connect(Some(&parts.kubeconfig)).await?;
         // a cluster of the user's own gets the definition only when the user named the engine
-        let definition =
-            environment.get("KUBECONFIG").is_none() || options.engine == "kubernetes";
+        let definition = environment.get("KUBECONFIG").is_none() || options.engine == "kubernetes";
         let place = Place::make(client, name, definition).await?;
         place.secret("results", &store_options(&parts)).await?;
         Ok(Self::Cluster {

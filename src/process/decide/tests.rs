@@ -194,8 +194,18 @@ fn an_algorithm_that_was_seen_to_live_and_is_lost_leaves_its_log() {
 fn a_failure_keeps_its_reason_and_publishes_no_results() {
     let cases = [
         (Some(7), None, Outcome::Failed, Reason::AlgorithmFailed),
-        (None, Some(Reason::TimeExceeded), Outcome::TimedOut, Reason::TimeExceeded),
-        (None, Some(Reason::MemoryExceeded), Outcome::Failed, Reason::MemoryExceeded),
+        (
+            None,
+            Some(Reason::TimeExceeded),
+            Outcome::TimedOut,
+            Reason::TimeExceeded,
+        ),
+        (
+            None,
+            Some(Reason::MemoryExceeded),
+            Outcome::Failed,
+            Reason::MemoryExceeded,
+        ),
     ];
     for (code, said, outcome, reason) in cases {
         let mut job = workflow();
@@ -246,7 +256,10 @@ fn what_is_stopped_is_ended_first_and_its_log_brought_out() {
         other => Some(well(other)),
     });
     assert_eq!(begun, [Stage::Publish]);
-    assert_eq!(end(&job), (Outcome::Stopped, Some(Reason::StoppedByOperator)));
+    assert_eq!(
+        end(&job),
+        (Outcome::Stopped, Some(Reason::StoppedByOperator))
+    );
 }
 
 #[test]
@@ -266,7 +279,10 @@ fn publishing_waits_while_the_event_is_off_the_chain() {
     job.withdrawn = 1;
     let begun = play(&mut job, |stage| Some(well(stage.stage)));
     assert_eq!(begun, [Stage::Publish]);
-    assert_eq!(end(&job), (Outcome::Withdrawn, Some(Reason::EventWithdrawn)));
+    assert_eq!(
+        end(&job),
+        (Outcome::Withdrawn, Some(Reason::EventWithdrawn))
+    );
 }
 
 #[test]
@@ -284,7 +300,10 @@ fn what_should_go_through_a_filter_that_failed_stays_in() {
     assert_eq!(begun, STAGES);
     assert_eq!(end(&job), (Outcome::Failed, Some(Reason::FilterFailed)));
     let leaves = leaving(&job, job.run.as_ref().unwrap());
-    assert_eq!((leaves.results, leaves.logs), (Release::None, Release::None));
+    assert_eq!(
+        (leaves.results, leaves.logs),
+        (Release::None, Release::None)
+    );
 }
 
 #[test]

@@ -114,7 +114,9 @@ impl Given {
             return Err(Error::Usage("the command after -- is missing".to_owned()));
         }
         let proof = proof(self.network_policy, self.targets)?;
-        let memory = self.memory_bytes.map(|given| number("--memory-bytes", Some(given)));
+        let memory = self
+            .memory_bytes
+            .map(|given| number("--memory-bytes", Some(given)));
         Ok(Arguments {
             record: value("--record", self.record)?.into(),
             watch: self.watch,

@@ -89,7 +89,11 @@ impl Supervision {
             if usage.is_exceeded() {
                 return Ok(Some(Reason::DiskExceeded));
             }
-            if self.memory.as_mut().is_some_and(|memory| memory.is_exceeded(now)) {
+            if self
+                .memory
+                .as_mut()
+                .is_some_and(|memory| memory.is_exceeded(now))
+            {
                 return Ok(Some(Reason::MemoryExceeded));
             }
             if stop_at.is_some_and(|stop_at| now >= stop_at) {

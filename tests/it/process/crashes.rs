@@ -27,7 +27,10 @@ impl Operator {
             .env_clear()
             .env("TIDEWATCH_ENGINE", "process")
             .env("TIDEWATCH_PROCESS_DIR", bench.path("jobs"))
-            .env("TIDEWATCH_RESULTS_URL", format!("file://{}", bench.path("results").display()))
+            .env(
+                "TIDEWATCH_RESULTS_URL",
+                format!("file://{}", bench.path("results").display()),
+            )
             .env("TIDEWATCH_METRICS_LISTEN", "127.0.0.1:0")
             .current_dir("/")
             .stdin(Stdio::null())
@@ -52,7 +55,9 @@ async fn killed_again_and_again_no_algorithm_is_started_twice() {
     let mut plans = Vec::new();
     for number in 0..JOBS {
         // from at once to a second and a half, so that deaths meet every stage
-        let plan = bench.plan(&format!("echo x >> $OUTPUTS/starts; sleep 0.{number}; echo done"));
+        let plan = bench.plan(&format!(
+            "echo x >> $OUTPUTS/starts; sleep 0.{number}; echo done"
+        ));
         bench.begin(&plan).await;
         plans.push(plan);
     }
@@ -69,7 +74,9 @@ async fn killed_again_and_again_no_algorithm_is_started_twice() {
     for plan in plans {
         let seen = eventually("every job ended", PATIENCE, || async {
             let seen = bench.engine.observe(&plan.job).await.unwrap().unwrap();
-            seen.status.is_some_and(|status| status.outcome.is_some()).then_some(seen)
+            seen.status
+                .is_some_and(|status| status.outcome.is_some())
+                .then_some(seen)
         })
         .await;
         let outcome = seen.status.unwrap().outcome;

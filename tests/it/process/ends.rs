@@ -48,8 +48,18 @@ async fn codes_signals_and_limits_are_told_apart() {
     let grow = "perl -e '$x .= \"x\" x 1000000 while length($x) < 180000000; sleep 50'";
     let table = [
         ("exit 7", Some(7), Outcome::Failed, Reason::AlgorithmFailed),
-        ("exit 42", Some(42), Outcome::Failed, Reason::AlgorithmFailed),
-        ("kill -SEGV $$", None, Outcome::Failed, Reason::AlgorithmFailed),
+        (
+            "exit 42",
+            Some(42),
+            Outcome::Failed,
+            Reason::AlgorithmFailed,
+        ),
+        (
+            "kill -SEGV $$",
+            None,
+            Outcome::Failed,
+            Reason::AlgorithmFailed,
+        ),
         ("sleep 50", None, Outcome::TimedOut, Reason::TimeExceeded),
         (
             "trap '' TERM; (trap '' TERM; setsid sleep 50) & sleep 50",
@@ -68,8 +78,11 @@ async fn codes_signals_and_limits_are_told_apart() {
     let mut begun = Vec::new();
     for (shell, code, outcome, reason) in table {
         let mut plan = bench.plan(&format!("echo {{}}; {shell}"));
-        plan.spec.resources.max_execution_seconds =
-            if reason == Reason::TimeExceeded { 2 } else { 40 };
+        plan.spec.resources.max_execution_seconds = if reason == Reason::TimeExceeded {
+            2
+        } else {
+            40
+        };
         bench.begin(&plan).await;
         begun.push((plan, shell, code, outcome, reason));
     }
@@ -97,16 +110,24 @@ async fn inputs_that_cannot_be_had_end_the_job_before_the_algorithm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_what_ignores_it_and_keeps_the_log() {
     let bench = Bench::start();
-    let plan = bench.plan("trap '' TERM; echo begun; touch $OUTPUTS/half; while true; do sleep 1; done");
+    let plan =
+        bench.plan("trap '' TERM; echo begun; touch $OUTPUTS/half; while true; do sleep 1; done");
     let uid = bench.begin(&plan).await;
     let running = |seen: &Observation| seen.status.is_some_and(|s| s.phase == Phase::Running);
     bench.when(&plan.job, "the algorithm runs", running).await;
-    bench.when(&plan.job, "it printed", |_| bench.volume(&plan.job, "outputs/half").exists()).await;
+    bench
+        .when(&plan.job, "it printed", |_| {
+            bench.volume(&plan.job, "outputs/half").exists()
+        })
+        .await;
     let asked = Instant::now();
     bench.engine.stop(&plan.job, &uid).await.unwrap();
     let seen = bench.ended(&plan.job).await;
     assert!(asked.elapsed() < Duration::from_secs(20));
-    assert_eq!(end(&seen), (Outcome::Stopped, Some(Reason::StoppedByOperator)));
+    assert_eq!(
+        end(&seen),
+        (Outcome::Stopped, Some(Reason::StoppedByOperator))
+    );
     assert_eq!(bench.log(&plan.job).await, "begun\n");
     assert_eq!(bench.manifest(&plan.job)["files"], json!([]));
 }
@@ -116,21 +137,47 @@ async fn an_algorithm_whose_guard_is_killed_is_lost_ended_and_never_run_again() 
     let bench = Bench::start();
     let plan = bench.plan("echo begun; touch $OUTPUTS/half; sleep 50.125");
     bench.begin(&plan).await;
-    bench.when(&plan.job, "it printed", |_| bench.volume(&plan.job, "outputs/half").exists()).await;
-    // only the guard has the record's directory among its words
+    bench
+        .when(&plan.job, "it printed", |_| {
+            bench.volume(&plan.job, "outputs/half").exists()
+        })
+        .await;
     let record = bench.volume(&plan.job, "record").canonicalize().unwrap();
-    let killed = Command::new("pkill")
-        .args(["-KILL", "-f", &format!("guard run --record {}", record.display())])
-        .status()
-        .unwrap();
-    assert!(killed.success());
+    let words = ["guard", "run", "--record", record.to_str().unwrap()].join("\0");
+    let [guard] = processes_with(&words)[..] else {
+        panic!("one guard is among {words:?}");
+    };
+    let killed = Command::new("kill")
+        .args(["-KILL", &guard.to_string()])
+        .status();
+    assert!(killed.unwrap().success());
     let seen = bench.ended(&plan.job).await;
-    assert_eq!(end(&seen), (Outcome::Lost, Some(Reason::PodMissing)), "{seen:?}");
+    assert_eq!(
+        end(&seen),
+        (Outcome::Lost, Some(Reason::PodMissing)),
+        "{seen:?}"
+    );
     let published = seen.published.unwrap();
     assert_eq!(published.log.completeness, Completeness::Unverified);
     assert_eq!(bench.log(&plan.job).await, "begun\n");
-    let left = Command::new("pgrep").args(["-f", "^sleep 50.125"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "nothing of it is left");
+    assert_eq!(
+        processes_with("sleep\x0050.125"),
+        [0; 0],
+        "nothing of it is left"
+    );
+}
+
+/// The processes whose command lines hold these words.
+fn processes_with(words: &str) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let found = entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        String::from_utf8_lossy(&line)
+            .contains(words)
+            .then_some(pid)
+    });
+    found.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,9 +186,15 @@ async fn results_wait_while_the_event_is_off_the_chain() {
     let plan = bench.plan("echo one > $OUTPUTS/one");
     let uid = bench.begin(&plan).await;
     let engine = &bench.engine;
-    engine.set_footing(&plan.job, &uid, 1, Footing::Orphaned).await.unwrap();
+    engine
+        .set_footing(&plan.job, &uid, 1, Footing::Orphaned)
+        .await
+        .unwrap();
     let over = |seen: &Observation| {
-        let algorithm = seen.stages.iter().find(|known| known.stage == Stage::Algorithm);
+        let algorithm = seen
+            .stages
+            .iter()
+            .find(|known| known.stage == Stage::Algorithm);
         algorithm.is_some_and(|algorithm| algorithm.finished_at.is_some())
     };
     let seen = bench.when(&plan.job, "the algorithm ended", over).await;
@@ -149,10 +202,19 @@ async fn results_wait_while_the_event_is_off_the_chain() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let seen = engine.observe(&plan.job).await.unwrap().unwrap();
     assert_eq!(seen.stages.len(), 2, "publishing has not begun: {seen:?}");
-    engine.set_footing(&plan.job, &uid, 1, Footing::Withdrawn).await.unwrap();
-    engine.set_footing(&plan.job, &uid, 1, Footing::Canonical).await.unwrap();
+    engine
+        .set_footing(&plan.job, &uid, 1, Footing::Withdrawn)
+        .await
+        .unwrap();
+    engine
+        .set_footing(&plan.job, &uid, 1, Footing::Canonical)
+        .await
+        .unwrap();
     let seen = bench.ended(&plan.job).await;
-    assert_eq!(end(&seen), (Outcome::Withdrawn, Some(Reason::EventWithdrawn)));
+    assert_eq!(
+        end(&seen),
+        (Outcome::Withdrawn, Some(Reason::EventWithdrawn))
+    );
     assert_eq!(bench.manifest(&plan.job)["files"], json!([]));
 }
 
@@ -169,7 +231,11 @@ async fn only_what_the_filter_leaves_may_leave() {
     let seen = bench.run(&plan).await;
     assert_eq!(end(&seen), (Outcome::Succeeded, None), "{seen:?}");
     let manifest = bench.manifest(&plan.job);
-    assert_eq!(manifest["files"].as_array().unwrap().len(), 1, "{manifest:#}");
+    assert_eq!(
+        manifest["files"].as_array().unwrap().len(),
+        1,
+        "{manifest:#}"
+    );
     assert_eq!(manifest["files"][0]["path"], "sum");
 
     let mut plan = plan.clone();

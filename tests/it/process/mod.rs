@@ -5,7 +5,7 @@
 mod bench;
 mod crashes;
 mod ends;
+mod place;
 mod port;
 mod purchase;
-mod place;
 mod walls;

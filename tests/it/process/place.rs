@@ -32,7 +32,10 @@ impl Place {
     pub(super) async fn start() -> Self {
         let chain = Chain::start().await;
         let database = Database::create().await;
-        assert_eq!(roles::ensure(&database.ledger).await.unwrap(), Ensured::Done);
+        assert_eq!(
+            roles::ensure(&database.ledger).await.unwrap(),
+            Ensured::Done
+        );
         let directory = tempfile::tempdir().unwrap();
         let open = std::fs::Permissions::from_mode(0o711);
         std::fs::set_permissions(directory.path(), open).unwrap();
@@ -46,14 +49,20 @@ impl Place {
         std::fs::write(path("token"), TOKEN).unwrap();
         let variables = [
             ("DATABASE_URL", login(&database, Role::Writer).await),
-            ("TIDEWATCH_API_DATABASE_URL", login(&database, Role::Reader).await),
+            (
+                "TIDEWATCH_API_DATABASE_URL",
+                login(&database, Role::Reader).await,
+            ),
             ("TIDEWATCH_RPC_URLS", chain.node.url().to_string()),
             ("TIDEWATCH_KEEPER", path("keeper.yaml")),
             ("TIDEWATCH_CATALOG", path("catalog.yaml")),
             ("TIDEWATCH_OPERATOR_TOKEN_FILE", path("token")),
             ("TIDEWATCH_ENGINE", "process".to_owned()),
             ("TIDEWATCH_PROCESS_DIR", path("jobs")),
-            ("TIDEWATCH_RESULTS_URL", format!("file://{}", path("results"))),
+            (
+                "TIDEWATCH_RESULTS_URL",
+                format!("file://{}", path("results")),
+            ),
         ];
         let named = variables.map(|(name, value)| (name.to_owned(), value));
         Self {
@@ -81,7 +90,10 @@ impl Place {
     pub(super) async fn buy(&self, shell: &str) -> Purchase {
         let purchase = self.chain.order(self.did);
         let document = document(self.did, shell).to_string();
-        let value = format!("data:application/json;base64,{}", base64(document.as_bytes()));
+        let value = format!(
+            "data:application/json;base64,{}",
+            base64(document.as_bytes())
+        );
         self.chain.document(&purchase, value.as_bytes()).await;
         self.chain.buy(&purchase).await;
         purchase
@@ -109,7 +121,8 @@ impl Place {
 
     pub(super) async fn finished(&self, service: &Service, purchase: &Purchase) -> Value {
         let over = |job: &Value| job["phase"] == "finished";
-        self.job_when(service, purchase, "the job is finished", over).await
+        self.job_when(service, purchase, "the job is finished", over)
+            .await
     }
 
     pub(super) async fn get(&self, service: &Service, path: &str) -> reqwest::Response {
@@ -127,7 +140,9 @@ impl Place {
 async fn login(database: &Database, role: Role) -> String {
     let own = database.url.rsplit('/').next().unwrap();
     let name = format!("{own}_{role}");
-    create_login(&database.url, &name, "test", role).await.unwrap()
+    create_login(&database.url, &name, "test", role)
+        .await
+        .unwrap()
 }
 
 fn document(did: Did, shell: &str) -> Value {

@@ -49,7 +49,10 @@ async fn a_workflow_that_is_not_released_stays_until_it_is() {
     engine.remove(job, &uid).await.unwrap();
     engine.stop(job, &uid).await.unwrap();
     let anew = engine.ensure(&plan).await.unwrap();
-    assert_ne!(anew.uid, uid, "another one under the same name is another one");
+    assert_ne!(
+        anew.uid, uid,
+        "another one under the same name is another one"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +61,8 @@ async fn the_log_can_be_followed_from_its_first_byte_while_the_algorithm_runs() 
     let plan = bench.plan("echo first; while [ ! -e $OUTPUTS/../outputs/never ] && [ $((i += 1)) -lt 20 ]; do sleep 0.1; done; echo last");
     bench.begin(&plan).await;
     let running = |seen: &tidewatch::engine::Observation| {
-        seen.status.is_some_and(|status| status.phase == Phase::Running)
+        seen.status
+            .is_some_and(|status| status.phase == Phase::Running)
     };
     bench.when(&plan.job, "it runs", running).await;
     let mut preview = eventually("there is a log", PATIENCE, || async {

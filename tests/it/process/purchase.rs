@@ -24,7 +24,10 @@ async fn a_purchase_becomes_a_result_and_everybody_is_told_that_there_is_no_wall
     let id = job["id"].as_str().unwrap();
 
     let log = place.get(&service, &format!("/v1/jobs/{id}/logs")).await;
-    assert_eq!(log.bytes().await.unwrap(), &b"reading\nno line end \0\xff"[..]);
+    assert_eq!(
+        log.bytes().await.unwrap(),
+        &b"reading\nno line end \0\xff"[..]
+    );
     let stored = |key: &str| std::fs::read(place.path(&format!("results/{id}/1/{key}"))).unwrap();
     let manifest = stored("manifest.json");
     let parsed: Value = serde_json::from_slice(&manifest).unwrap();
@@ -37,16 +40,32 @@ async fn a_purchase_becomes_a_result_and_everybody_is_told_that_there_is_no_wall
         .unwrap();
     assert_eq!(recorded, Sha256::digest(&manifest).to_vec());
 
-    let whole: Value = place.get(&service, &format!("/v1/jobs/{id}")).await.json().await.unwrap();
+    let whole: Value = place
+        .get(&service, &format!("/v1/jobs/{id}"))
+        .await
+        .json()
+        .await
+        .unwrap();
     let stages = whole["attempts"][0]["stages"].as_array().unwrap();
-    let algorithm = stages.iter().find(|stage| stage["stage"] == "algorithm").unwrap();
+    let algorithm = stages
+        .iter()
+        .find(|stage| stage["stage"] == "algorithm")
+        .unwrap();
     assert_eq!(algorithm["isolation"], "unproven", "{whole:#}");
     assert_eq!(algorithm["exitCode"], 0);
-    assert!(algorithm["runner"].as_str().unwrap().starts_with("process "));
+    assert!(
+        algorithm["runner"]
+            .as_str()
+            .unwrap()
+            .starts_with("process ")
+    );
     assert_eq!(whole["workflow"]["digest"], "none", "no image was run");
     let sync: Value = place.get(&service, "/v1/sync").await.json().await.unwrap();
     assert_eq!(sync["isolation"]["state"], "unproven");
-    assert!(sync["warning"].as_str().unwrap().contains("no wall"), "{sync:#}");
+    assert!(
+        sync["warning"].as_str().unwrap().contains("no wall"),
+        "{sync:#}"
+    );
     assert!(service.log().contains("the process engine is no wall"));
     assert!(!service.log().contains("ERROR"), "{}", service.log());
 }
@@ -57,7 +76,9 @@ async fn killed_while_the_algorithm_runs_the_next_service_finds_it_again() {
     let mut first = place.service("first").await;
     let purchase = place.buy(SLOW).await;
     let printing = |job: &Value| job["phase"] == "running";
-    let job = place.job_when(&first, &purchase, "the job runs", printing).await;
+    let job = place
+        .job_when(&first, &purchase, "the job runs", printing)
+        .await;
     let id = job["id"].as_str().unwrap().to_owned();
     eventually("it was started", Duration::from_secs(10), || async {
         (!place.starts(&id).is_empty()).then_some(())
@@ -79,7 +100,9 @@ async fn a_job_is_stopped_by_an_operator_and_its_log_kept() {
     let service = place.service("service").await;
     let purchase = place.buy("echo begun; sleep 300").await;
     let running = |job: &Value| job["phase"] == "running";
-    let job = place.job_when(&service, &purchase, "the job runs", running).await;
+    let job = place
+        .job_when(&service, &purchase, "the job runs", running)
+        .await;
     let id = job["id"].as_str().unwrap();
     let variables = place.variables().iter().cloned();
     let stopped = Command::new(TIDEWATCH)
@@ -89,7 +112,11 @@ async fn a_job_is_stopped_by_an_operator_and_its_log_kept() {
         .current_dir("/")
         .output()
         .unwrap();
-    assert!(stopped.status.success(), "{}", String::from_utf8_lossy(&stopped.stderr));
+    assert!(
+        stopped.status.success(),
+        "{}",
+        String::from_utf8_lossy(&stopped.stderr)
+    );
     let job = place.finished(&service, &purchase).await;
     assert_eq!(job["outcome"], "stopped", "{job:#}");
     let log = place.get(&service, &format!("/v1/jobs/{id}/logs")).await;
@@ -107,6 +134,9 @@ async fn check_says_that_it_is_no_wall() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
-    assert!(said.contains("ok     engine: the process engine is no wall"), "{said}");
+    assert!(
+        said.contains("ok     engine: the process engine is no wall"),
+        "{said}"
+    );
     assert!(!said.contains("cluster:"), "{said}");
 }

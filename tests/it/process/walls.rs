@@ -11,11 +11,17 @@ async fn an_algorithm_cannot_reach_a_server_of_this_machine() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     server.set_nonblocking(true).unwrap();
     let address = server.local_addr().unwrap();
-    let shell = format!("bash -c 'echo data > /dev/tcp/127.0.0.1/{}'; echo ended $?", address.port());
+    let shell = format!(
+        "bash -c 'echo data > /dev/tcp/127.0.0.1/{}'; echo ended $?",
+        address.port()
+    );
     let mut plan = bench.plan(&shell);
     bench.run(&plan).await;
     let log = bench.log(&plan.job).await;
-    assert!(log.contains("Permission denied") && log.ends_with("ended 1\n"), "{log}");
+    assert!(
+        log.contains("Permission denied") && log.ends_with("ended 1\n"),
+        "{log}"
+    );
     assert!(server.accept().is_err(), "nobody came");
 
     // the same line comes through where the publisher allows it, so the test can fail
@@ -44,9 +50,16 @@ async fn an_algorithm_sees_the_systems_programs_and_its_job_and_nothing_else() {
     bench.run(&plan).await;
     let log = bench.log(&plan.job).await;
     assert!(!log.contains("canary"), "{log}");
-    assert!(log.ends_with("tmp\n0\n"), "its own temporary files are its own: {log}");
+    assert!(
+        log.ends_with("tmp\n0\n"),
+        "its own temporary files are its own: {log}"
+    );
     let copy = bench.result(&plan.job, "outputs/copy");
-    assert_eq!(copy, super::bench::DATA.as_bytes(), "the inputs are as they were");
+    assert_eq!(
+        copy,
+        super::bench::DATA.as_bytes(),
+        "the inputs are as they were"
+    );
     assert!(!std::path::Path::new("/tmp/tidewatch-was-here").exists());
     assert!(log.matches("Permission denied").count() >= 6, "{log}");
 }
