@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use rustix::fs::{FlockOperation, flock};
 
 use super::decide::leaving;
-use super::shelf::{StageFiles, write_private};
+use super::shelf::write_private;
+use super::stage_files::StageFiles;
 use super::workflow::{Run, Workflow};
 use super::{Error, Settings};
 use crate::engine::Stage;

@@ -24,18 +24,18 @@ impl Mark<'_> {
         let words = |file: &str| fs::read(process.join(file)).unwrap_or_default();
         match self {
             Self::Program(message) => {
-                let flag = [b"--message\0", bytes(message), b"\0"].concat();
+                let flag = [&b"--message\0"[..], bytes(message), b"\0"].concat();
                 contains(&words("cmdline"), &flag)
             }
             Self::Offspring(outputs) => {
-                let variable = [b"\0OUTPUTS=", bytes(outputs), b"\0"].concat();
-                contains(&[b"\0", words("environ").as_slice()].concat(), &variable)
+                let variable = [&b"\0OUTPUTS="[..], bytes(outputs), b"\0"].concat();
+                contains(&[&b"\0"[..], &words("environ")].concat(), &variable)
             }
             Self::Below(directory) => {
-                let flag = [b"--message\0", bytes(directory), b"/"].concat();
-                let variable = [b"\0OUTPUTS=", bytes(directory), b"/"].concat();
+                let flag = [&b"--message\0"[..], bytes(directory), b"/"].concat();
+                let variable = [&b"\0OUTPUTS="[..], bytes(directory), b"/"].concat();
                 contains(&words("cmdline"), &flag)
-                    || contains(&[b"\0", words("environ").as_slice()].concat(), &variable)
+                    || contains(&[&b"\0"[..], &words("environ")].concat(), &variable)
             }
         }
     }

@@ -81,7 +81,7 @@ impl Bench {
                 image: "docker.io/library/busybox".to_owned(),
                 tag: None,
                 digest: "none".to_owned(),
-                entrypoint: "sh $ALGO".to_owned(),
+                entrypoint: "exec sh $ALGO".to_owned(),
                 code: Some(Code::from(shell)),
                 vetted: true,
             },

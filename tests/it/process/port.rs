@@ -58,7 +58,7 @@ async fn a_workflow_that_is_not_released_stays_until_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_can_be_followed_from_its_first_byte_while_the_algorithm_runs() {
     let bench = Bench::start();
-    let plan = bench.plan("echo first; while [ ! -e $OUTPUTS/../outputs/never ] && [ $((i += 1)) -lt 20 ]; do sleep 0.1; done; echo last");
+    let plan = bench.plan("echo first; sleep 2; echo last");
     bench.begin(&plan).await;
     let running = |seen: &tidewatch::engine::Observation| {
         seen.status

@@ -43,7 +43,7 @@ async fn an_algorithm_sees_the_systems_programs_and_its_job_and_nothing_else() {
         "cat {private}; ls {private}; cat /proc/{own}/environ; ls $VOLUME; cat $VOLUME/record/log; \
          (echo more >> $INPUTS/$(ls $INPUTS)/0); rm -rf $INPUTS/*; chmod -R u+w $INPUTS; (echo more >> $INPUTS/$(ls $INPUTS)/0); \
          (echo over > $ALGO); touch /tmp/tidewatch-was-here; (echo x > $VOLUME/../algorithm-0/ending.json); \
-         cat $INPUTS/*/0 > $OUTPUTS/copy; echo tmp > $HOME/file && cat $HOME/file; env | grep -c -i -e database -e token",
+         cat $INPUTS/*/0 > $OUTPUTS/copy; echo tmp > $HOME/file && cat $HOME/file; env | grep -c -i -e database -e token; true",
         private = private.display()
     );
     let plan = bench.plan(&shell);
