@@ -59,6 +59,7 @@ pub(super) async fn connect_cluster(config: &ClusterConfig) -> anyhow::Result<Ku
     settings.user_namespaces = config.user_namespaces;
     settings.storage_class.clone_from(&config.storage_class);
     settings.runtime_class.clone_from(&config.runtime_class);
+    settings.kueue_queue.clone_from(&config.kueue_queue);
     settings.results_secret.clone_from(&config.results_secret);
     settings.ipfs_gateway.clone_from(&config.ipfs_gateway);
     let engine = KubernetesEngine::connect(config.kubeconfig.as_deref(), settings)

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::shelf::{Held, Shelf};
 use super::workflow::Workflow;
 use super::{Error, Settings, preview};
-use crate::engine::{Engine, LogStream, Observation, Stage, WorkflowPlan, WorkflowUid};
+use crate::engine::{Engine, LogStream, Observation, Present, Stage, WorkflowPlan, WorkflowUid};
 use crate::ids::JobName;
 use crate::jobs::{Footing, Phase};
 use crate::results::{Store, keys};
@@ -214,6 +214,21 @@ impl Engine for ProcessEngine {
         let job = job.clone();
         let found = self.on_shelf(move |shelf| shelf.find(&job));
         Ok(found.await?.map(|workflow| workflow.observation()))
+    }
+
+    async fn list(&self) -> Result<Vec<Present>, Error> {
+        self.on_shelf(|shelf| {
+            let mut present = Vec::new();
+            for job in shelf.list()? {
+                // One that is gone since it was listed is not there.
+                present.extend(shelf.find(&job)?.map(|workflow| Present {
+                    job,
+                    uid: WorkflowUid(workflow.uid),
+                }));
+            }
+            Ok(present)
+        })
+        .await
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {
