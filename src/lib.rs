@@ -26,6 +26,7 @@
 //! | [`ledger`] | adapter | SQL, one file per table | chain, cluster |
 //! | [`engine`] | port | what may be asked of any engine | how it is done |
 //! | [`cluster`] | adapter | the Kubernetes engine: ComputeWorkflow, manifests, workload state | Postgres |
+//! | [`process`] | adapter | the development engine: the same stages as guarded child processes; no wall | Postgres, Kubernetes |
 //! | [`follower`] | worker | chain → ledger | cluster |
 //! | [`scheduler`] | workers | judge, resolver, dispatcher, observer, collector, reaper | chain providers |
 //! | [`operator`] | worker | ComputeWorkflow → claim, Jobs → status | Postgres, chain |
@@ -56,6 +57,7 @@ pub mod ledger;
 pub mod meters;
 pub mod operator;
 pub mod preflight;
+pub mod process;
 pub mod results;
 pub mod scheduler;
 pub mod stages;

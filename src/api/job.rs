@@ -198,7 +198,7 @@ struct Workflow {
     image: Option<String>,
     /// The image's tag, for people.
     tag: Option<String>,
-    /// The image's digest: what runs.
+    /// The image's digest: what runs. `none` where images are not run.
     digest: Option<String>,
     /// Ceilings: `cpu`, `memory`, `disk`, `maxExecutionSeconds`.
     #[schema(value_type = Option<Object>)]

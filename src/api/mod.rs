@@ -87,6 +87,8 @@ pub use sign_in::{NoOrigin, Origin, SHORTEST_KEY};
 pub struct Settings {
     /// File with the bearer token for operators' reads; read anew at every use. Without one nobody is an operator.
     pub operator_token_file: Option<PathBuf>,
+    /// What everybody has to know of how this installation runs jobs.
+    pub warning: Option<&'static str>,
     /// The contracts whose newest deployment is shown; `None`: the newest of all, and nothing that needs to know contracts.
     pub keeper: Option<Arc<Deployment>>,
     /// The publisher's catalog as it is now; `None`: nothing about assets can be said.
@@ -130,6 +132,7 @@ struct Shared {
     limits: Arc<Limits>,
     feed: Arc<Feed>,
     shown: Arc<Shown>,
+    warning: Option<&'static str>,
     clock: Arc<dyn Clock>,
     /// Cancelled when streams are to end.
     stop: CancellationToken,
@@ -174,6 +177,7 @@ pub async fn serve(
         limits: Arc::clone(&limits),
         feed: Arc::clone(&feed),
         shown: Arc::default(),
+        warning: settings.warning,
         clock: Arc::new(SystemClock),
         stop: stop.clone(),
     };

@@ -45,6 +45,7 @@ pub(super) fn files(config: Option<&ResultsConfig>) -> anyhow::Result<Option<Arc
     let access = Access {
         options: config.options.clone(),
         lenient: true,
+        allow_file: config.allow_file,
         ..Access::default()
     };
     let store = Store::open(&config.url, &access.trusting(config.ca_file.as_deref())?);

@@ -58,7 +58,7 @@ pub(super) enum Command {
 
 #[derive(Args, Debug)]
 pub(super) struct DemoOptions {
-    /// What runs the jobs: auto or kubernetes
+    /// What runs the jobs: kubernetes, process, or auto: a cluster where one is at hand, else processes
     #[arg(long, default_value = "auto")]
     pub(super) engine: String,
     /// End when the story is told, with 0 only if every check held

@@ -4,6 +4,7 @@
 //! - `cli.rs`: the command line; `commands/`: one file per command, each a short wiring list;
 //! - `config/`: flags, environment and `.env` → a checked configuration;
 //! - `lifecycle.rs`: starting and ending the workers of one process; `telemetry/`: log and metrics;
+//! - `engines.rs`: the engine that the configuration names, connected;
 //! - `service.rs`: which workers a role means, and who wakes whom;
 //! - `agent.rs`: the agent's key, node and limits; `api.rs`: the API's ports;
 //! - `calls.rs`: the port through which facts are read from the chain;
@@ -26,6 +27,7 @@ mod cli;
 mod commands;
 pub mod config;
 mod demo;
+mod engines;
 mod explanation;
 mod lifecycle;
 pub mod packages;
@@ -42,6 +44,10 @@ use config::{Environment, Faults};
 
 /// Runs the command line. Answers the process's exit code.
 pub fn main() -> ExitCode {
+    // before there is any thread or environment to read: the guard must be alone in its process
+    if let Some(code) = stage::guard() {
+        return code;
+    }
     // both ring and aws-lc-rs are in the tree; without a choice rustls panics at the first connection
     if rustls::crypto::ring::default_provider()
         .install_default()

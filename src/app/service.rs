@@ -9,21 +9,22 @@ use futures::StreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::config::{ChainConfig, EngineConfig, Role, Secret, ServiceConfig};
+use super::config::{ChainConfig, Role, Secret, ServiceConfig};
+use super::engines::{Connected, connect_engine};
 use super::lifecycle::Supervisor;
 use super::telemetry::{Metrics, Source};
 use super::{agent, agent_key, catalog};
 use crate::api;
 use crate::chain::Providers;
-use crate::cluster::{self, KubernetesEngine};
 use crate::documents::Documents;
+use crate::engine::Engine;
 use crate::follower::{self, ActAt, Follower, Following, Verifier};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
 use crate::ledger::schema::schema_version;
 use crate::ledger::{Ledger, Reader, deployments, listen, upgrades};
 use crate::operator::{self, Operator};
-use crate::results::{Access, Store};
+use crate::process::{NO_WALL, Runner};
 use crate::scheduler::{
     Collector, Dispatcher, Judge, Observer, Reaper, ReaperSettings, Resolver, forward_changes,
 };
@@ -36,6 +37,9 @@ const CONNECTIONS: u32 = 16;
 const SOON: Pace = Pace::every(Duration::from_millis(500));
 /// The same for what nobody waits for.
 const LATER: Pace = Pace::every(Duration::from_secs(5));
+
+/// The runner's, which has no other way to see a process end: what bounds the delay between the stages of a job.
+const AT_ONCE: Pace = Pace::every(Duration::from_millis(50));
 
 /// The verifier's: what it cannot verify now (a pruned node, a hole that nobody fills) does not change by the second.
 const VERIFYING: Pace = Pace {
@@ -92,7 +96,7 @@ pub(super) async fn start(config: ServiceConfig) -> anyhow::Result<Supervisor> {
         measured: None,
         providers: None,
     };
-    service.start_operator();
+    service.start_operator()?;
     service.start_ledger_roles().await?;
     service.start_api().await?;
     service.serve_metrics(metrics).await?;
@@ -104,7 +108,7 @@ pub(super) async fn start(config: ServiceConfig) -> anyhow::Result<Supervisor> {
 struct Service {
     config: ServiceConfig,
     catalog: catalog::Source,
-    engine: Option<KubernetesEngine>,
+    engine: Option<Connected>,
     wakes: Wakes,
     supervisor: Supervisor,
     /// Where metrics read the ledger: the workers' login where there is one.
@@ -145,6 +149,7 @@ impl Service {
             session_key_file: config.session_key_file.clone(),
             rate: config.rate,
             trusted_proxies: config.trusted_proxies.clone(),
+            warning: self.config.runs_processes.then_some(NO_WALL),
         };
         let stop = self.supervisor.stop();
         self.supervisor
@@ -152,21 +157,28 @@ impl Service {
         Ok(())
     }
 
-    fn start_operator(&mut self) {
-        if let (Some(engine), Some(EngineConfig { namespace, .. })) =
-            (&self.engine, &self.config.engine)
-            && self.has(Role::Operator)
-        {
-            let operator = Operator::new(
-                engine.client(),
-                operator::Settings {
-                    namespace: namespace.clone(),
-                },
-            );
-            let stop = self.supervisor.stop();
-            self.supervisor
-                .spawn(async move { Ok(operator.run(stop).await?) });
+    fn start_operator(&mut self) -> anyhow::Result<()> {
+        if !self.has(Role::Operator) {
+            return Ok(());
         }
+        match &self.engine {
+            Some(Connected::Kubernetes { engine, namespace }) => {
+                let settings = operator::Settings {
+                    namespace: namespace.clone(),
+                };
+                let operator = Operator::new(engine.client(), settings);
+                let stop = self.supervisor.stop();
+                self.supervisor
+                    .spawn(async move { Ok(operator.run(stop).await?) });
+            }
+            Some(Connected::Process(engine)) => {
+                let runner = Runner::new(engine.clone())?;
+                self.supervisor
+                    .spawn_worker(runner, AT_ONCE, Wake::default());
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     async fn start_ledger_roles(&mut self) -> anyhow::Result<()> {
@@ -192,8 +204,14 @@ impl Service {
             self.supervisor
                 .spawn_worker(resolver, SOON, self.wakes.resolver.clone());
         }
-        if let Some(engine) = self.engine.clone() {
-            self.start_engine_roles(&ledger, deployment, engine);
+        match self.engine.clone() {
+            Some(Connected::Kubernetes { engine, .. }) => {
+                self.start_engine_roles(&ledger, deployment, engine);
+            }
+            Some(Connected::Process(engine)) => {
+                self.start_engine_roles(&ledger, deployment, engine);
+            }
+            None => {}
         }
         self.pass_hints_on(&ledger).await
     }
@@ -264,11 +282,11 @@ impl Service {
         Ok(deployment)
     }
 
-    fn start_engine_roles(
+    fn start_engine_roles<E: Engine>(
         &mut self,
         ledger: &Ledger,
         deployment: DeploymentId,
-        engine: KubernetesEngine,
+        engine: E,
     ) {
         let wakes = self.wakes.clone();
         if self.has(Role::Dispatcher) {
@@ -392,41 +410,4 @@ fn contracts_json(keeper: &Deployment) -> serde_json::Value {
         .iter()
         .map(|(contract, address)| (contract.as_str().to_owned(), address.to_string().into()));
     serde_json::Value::Object(named.collect())
-}
-
-/// Makes the engine's client, if any role needs it.
-pub(super) async fn connect_engine(
-    config: Option<&EngineConfig>,
-) -> anyhow::Result<Option<KubernetesEngine>> {
-    let Some(config) = config else {
-        return Ok(None);
-    };
-    let mut settings = cluster::Settings::new(
-        config.namespace.clone(),
-        config.image.clone(),
-        config.results_url.clone(),
-    );
-    settings.pull_policy = config.image_pull_policy;
-    settings.access_mode = config.access_mode;
-    settings.network_policy = config.network_policy;
-    settings.user_namespaces = config.user_namespaces;
-    settings.storage_class.clone_from(&config.storage_class);
-    settings.runtime_class.clone_from(&config.runtime_class);
-    settings.kueue_queue.clone_from(&config.kueue_queue);
-    settings.results_secret.clone_from(&config.results_secret);
-    settings.ipfs_gateway.clone_from(&config.ipfs_gateway);
-    let engine = KubernetesEngine::connect(config.kubeconfig.as_deref(), settings)
-        .await
-        .context("the cluster cannot be used")?;
-    let Some(options) = &config.results_options else {
-        return Ok(Some(engine));
-    };
-    let access = Access {
-        options: options.clone(),
-        lenient: true,
-        ..Access::default()
-    };
-    let access = access.trusting(config.ca_file.as_deref())?;
-    let records = Store::open(&config.results_url, &access).context("TIDEWATCH_RESULTS_URL")?;
-    Ok(Some(engine.with_records(records)))
 }

@@ -106,6 +106,16 @@ struct Shared {
     ca_file: Option<PathBuf>,
 }
 
+/// Runs the guard if that is what the command line asks for: `stage guard run …`, with its own words after that.
+///
+/// In a cluster it is a program of its own, small and static for any image. The process engine starts it from this one, which is
+/// there for certain. It is not one of [`StageCommand`]'s, since it must find its process with one thread.
+pub(super) fn guard() -> Option<ExitCode> {
+    let mut words = std::env::args_os().skip(1);
+    let is_guard = words.next()? == "stage" && words.next()? == "guard";
+    is_guard.then(|| stages::guard::run(words))
+}
+
 /// Runs a stage to its end and answers the process's exit code.
 pub async fn run(command: StageCommand) -> ExitCode {
     // Two providers are linked, and rustls chooses neither by itself.

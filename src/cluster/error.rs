@@ -1,9 +1,8 @@
 use crate::engine::EngineError;
 use crate::fault::Fault;
 use crate::results;
+use crate::stages::PlanError;
 use crate::worker::TickError;
-
-use super::manifests::PlanError;
 
 /// What went wrong between us and the cluster.
 #[derive(Debug, thiserror::Error)]

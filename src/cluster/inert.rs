@@ -7,11 +7,8 @@ use super::workflow::{
     ReleaseFacts, ResourceFacts, ResultsFacts, StorageFacts, TEMPLATE_VERSION,
 };
 use crate::engine::WorkflowPlan;
+use crate::stages::MOST_LOG_BYTES;
 use crate::workflows::JobSpec;
-
-/// Most bytes of a job log, whatever the publisher allows: it is kept in the ledger. What is over is cut off by the guard, which
-/// says so.
-const MOST_LOG_BYTES: u64 = 1 << 30;
 
 /// The inert workflow of a job: everything pinned, nothing secret, and its finalizer already there.
 pub(super) fn inert(plan: &WorkflowPlan, settings: &Settings) -> ComputeWorkflow {

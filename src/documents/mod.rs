@@ -40,7 +40,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::workflows::{Finding, Want};
+use crate::workflows::{Finding, ImageFacts, Want};
 use address::Reach;
 pub use error::Error;
 use fetch::{Fetcher, Request};
@@ -55,13 +55,19 @@ pub struct Settings {
     pub ipfs_gateway: Option<Url>,
     /// Further certificate authorities, a PEM file.
     pub ca_file: Option<PathBuf>,
+    /// Whether images are not run at all: then no registry is asked, and an image has no digest ([`NO_DIGEST`]).
+    pub without_registries: bool,
 }
+
+/// What stands for the digest of an image that is not run.
+pub const NO_DIGEST: &str = "none";
 
 /// Gets what decisions want. Cheap to clone; clones share their knowledge of registries.
 #[derive(Clone, Debug)]
 pub struct Documents {
     fetcher: Arc<Fetcher>,
-    registry: Arc<Registry>,
+    /// `None` where images are not run.
+    registry: Option<Arc<Registry>>,
 }
 
 impl Documents {
@@ -94,8 +100,16 @@ impl Documents {
         let gateway = settings.ipfs_gateway.clone();
         Ok(Self {
             fetcher: Arc::new(Fetcher::new(gateway, &authorities, reach, names)?),
-            registry: Arc::new(Registry::new(&authorities)?),
+            registry: match settings.without_registries {
+                true => None,
+                false => Some(Arc::new(Registry::new(&authorities)?)),
+            },
         })
+    }
+
+    /// Whether images are run, so that their digests mean something.
+    pub const fn asks_registries(&self) -> bool {
+        self.registry.is_some()
     }
 
     /// Looks for what is wanted. A finding is for good: asking again would be of no use.
@@ -119,7 +133,13 @@ impl Documents {
             }
             Want::Image { name, tag, digest } => {
                 let (tag, digest) = (tag.as_deref(), digest.as_deref());
-                self.registry.find(name, tag, digest).await
+                match &self.registry {
+                    Some(registry) => registry.find(name, tag, digest).await,
+                    None => Ok(Finding::Image(ImageFacts {
+                        digest: NO_DIGEST.to_owned(),
+                        volumes: Vec::new(),
+                    })),
+                }
             }
             Want::Registrations { did } => Err(Error::NotADocument { did: *did }),
         }

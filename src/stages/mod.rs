@@ -25,8 +25,8 @@
 //!
 //! Flags that the pods need not give: `--message FILE` (all but `install-guard`; default `/dev/termination-log`),
 //! `--credentials DIRECTORY` of publish (default `/secrets/results`; one file per option, named like `AWS_ACCESS_KEY_ID`),
-//! `--allow-file` of configure and publish and `--development` of the guard (development only). `configure` and `publish` read
-//! `TIDEWATCH_CA_FILE`, a PEM file with certificate authorities to trust besides the system's.
+//! `--allow-file` of configure and publish, and of the guard `--development`, `--memory-bytes N` and `--read PATH… --write PATH…` (development
+//! only: what a container would bound; the guard is then `tidewatch stage guard`). `configure` and `publish` read `TIDEWATCH_CA_FILE`, a PEM file with certificate authorities to trust besides the system's.
 //!
 //! | program | exit code | termination message |
 //! |---|---|---|
@@ -56,4 +56,4 @@ pub mod publish;
 pub use ending::TERMINATION_MESSAGE;
 pub use install::{Error as InstallError, install_guard, write_targets};
 pub use network::{Error as NetworkError, Surroundings};
-pub use plan::{ConfigurePlan, Ending, InputFile, PublishPlan};
+pub use plan::{ConfigurePlan, Ending, InputFile, MOST_LOG_BYTES, PlanError, PublishPlan};

@@ -1,10 +1,16 @@
 use alloy::primitives::B256;
 use serde::{Deserialize, Serialize};
 
+use url::Url;
+
 use crate::engine::{Isolation, LogSummary, Published};
 use crate::ids::{Did, JobName};
 use crate::jobs::Reason;
-use crate::workflows::{Code, Release};
+use crate::workflows::{BadQuantity, Code, InputSpec, JobSpec, Quantity, Release};
+
+/// Most bytes of a job log, whatever the publisher allows: it is kept in the ledger. What is over is cut off by the guard, which
+/// says so.
+pub const MOST_LOG_BYTES: u64 = 1 << 30;
 
 /// What `configure` has to put in place. It travels in the per-job Secret, since source URLs are secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +30,67 @@ pub struct ConfigurePlan {
     /// Whether room is made for what a filter leaves.
     #[serde(default)]
     pub filtered: bool,
+}
+
+/// Why nobody could follow a specification.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A size of what it may use.
+    #[error("the job's {0} size cannot be read")]
+    Size(&'static str, #[source] BadQuantity),
+    /// A checksum.
+    #[error("the checksum of input {0} is not sha256: and 64 hexadecimal digits")]
+    Checksum(u32),
+    /// The plan has no JSON form.
+    #[error("the plan cannot be written")]
+    Json(#[from] serde_json::Error),
+}
+
+impl ConfigurePlan {
+    /// What a specification asks `configure` for.
+    ///
+    /// # Errors
+    /// [`PlanError`] for a specification that no fetch could follow; it never repeats a URL.
+    pub fn of(spec: &JobSpec, ipfs_gateway: Option<&Url>) -> Result<Self, PlanError> {
+        let disk: Quantity = spec
+            .resources
+            .disk
+            .parse()
+            .map_err(|bad| PlanError::Size("disk", bad))?;
+        let inputs = spec
+            .inputs
+            .iter()
+            .map(InputFile::of)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            ipfs_gateway: ipfs_gateway.map(Url::to_string),
+            filtered: spec.filter.is_some(),
+            did: spec.did,
+            inputs,
+            algorithm: spec.algorithm.code.clone(),
+            disk_bytes: disk.whole(),
+        })
+    }
+}
+
+impl InputFile {
+    fn of(spec: &InputSpec) -> Result<Self, PlanError> {
+        let sha256 = match &spec.checksum {
+            None => None,
+            Some(text) => {
+                let digest = text
+                    .strip_prefix("sha256:")
+                    .and_then(|hex| hex.parse().ok());
+                Some(digest.ok_or(PlanError::Checksum(spec.index))?)
+            }
+        };
+        Ok(Self {
+            index: spec.index,
+            url: spec.url.clone(),
+            sha256,
+            secret: spec.secret.clone(),
+        })
+    }
 }
 
 /// One input file.

@@ -25,6 +25,7 @@ mod judging;
 mod keeper;
 mod lifecycle;
 mod operator;
+mod process;
 mod resolution;
 mod scheduler;
 mod simulation;

@@ -46,6 +46,8 @@ pub(in crate::api) struct Sync {
     pause: Option<String>,
     /// What the newest algorithm's pod that asked saw of the cluster's denial of the network.
     isolation: Option<Seen>,
+    /// What everybody has to know of how this installation runs jobs: that algorithms run behind no wall, where they do.
+    warning: Option<&'static str>,
     /// The nodes that are asked.
     providers: Vec<Node>,
     /// What answers.
@@ -139,6 +141,8 @@ pub(in crate::api) struct Standing {
     pub(in crate::api) pause: Option<String>,
     /// The database's last migration.
     pub(in crate::api) schema: Option<i64>,
+    /// What everybody who looks should know of how jobs run here.
+    pub(in crate::api) warning: Option<&'static str>,
 }
 
 impl Standing {
@@ -166,6 +170,7 @@ impl Standing {
             isolation: seen,
             pause,
             schema,
+            warning: shared.warning,
         })
     }
 }
@@ -180,6 +185,7 @@ impl From<Standing> for Sync {
         Self {
             pause: standing.pause,
             isolation: standing.isolation.map(Seen::from),
+            warning: standing.warning,
             providers: standing.providers.into_iter().map(Node::from).collect(),
             ..Self::new(standing.progress, versions)
         }
@@ -204,6 +210,7 @@ impl Sync {
             unverified: some.and_then(|progress| progress.unverified.clone()),
             pause: None,
             isolation: None,
+            warning: None,
             providers: Vec::new(),
             versions,
         }

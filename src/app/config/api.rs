@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::endpoints::read_networks;
-use super::engine::is_store;
+use super::engine::{is_store, runs_processes};
 use super::service::read_address;
 use super::{Environment, Faults, Secret, ServiceOptions, read_endpoints};
 use crate::api::{Origin, SHORTEST_KEY};
@@ -44,6 +44,8 @@ pub struct ResultsConfig {
     pub options: results::Options,
     /// File with certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// Whether it may be a directory of this machine.
+    pub allow_file: bool,
 }
 
 /// Requests a second from one address unless said otherwise: a person with a page open asks for a few.
@@ -126,7 +128,7 @@ fn read_results(
     faults: &mut Faults,
 ) -> Option<ResultsConfig> {
     let url = options.results_url.clone()?;
-    if !is_store(&url) {
+    if !is_store(&url, runs_processes(options)) {
         faults.add(
             "TIDEWATCH_RESULTS_URL",
             "must say where results lie: s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",
@@ -137,6 +139,7 @@ fn read_results(
         url,
         options: results::Options::among(environment.variables()),
         ca_file: options.ca_file.clone(),
+        allow_file: runs_processes(options),
     })
 }
 

@@ -2,14 +2,24 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use super::process::{ProcessConfig, read_process};
 use super::service::read_gateway;
 use super::{Environment, Faults, ServiceOptions};
 use crate::cluster::{AccessMode, NetworkPolicy, PullPolicy};
 use crate::results;
 
-/// Where and how jobs run.
+/// What runs jobs.
 #[derive(Debug)]
-pub struct EngineConfig {
+pub enum EngineConfig {
+    /// A cluster.
+    Kubernetes(Box<ClusterConfig>),
+    /// This machine, for development.
+    Process(ProcessConfig),
+}
+
+/// Where and how jobs run in a cluster.
+#[derive(Debug)]
+pub struct ClusterConfig {
     /// Kubeconfig file; `None`: the service account of the pod this runs in.
     pub kubeconfig: Option<PathBuf>,
     /// Namespace of the jobs.
@@ -42,6 +52,22 @@ pub struct EngineConfig {
     pub ipfs_gateway: Option<Url>,
 }
 
+/// Whether jobs run as processes, which roles without an engine have to know as well.
+pub(super) fn runs_processes(options: &ServiceOptions) -> bool {
+    options.engine.as_deref() == Some("process")
+}
+
+impl EngineConfig {
+    /// The same, with this process's own options for the results' store.
+    pub(super) fn reading_results(mut self, with: Option<results::Options>) -> Self {
+        match &mut self {
+            Self::Kubernetes(config) => config.results_options = with,
+            Self::Process(config) => config.results_options = with,
+        }
+        self
+    }
+}
+
 pub(super) fn read_engine(
     options: &ServiceOptions,
     environment: &Environment,
@@ -49,12 +75,28 @@ pub(super) fn read_engine(
 ) -> EngineConfig {
     match options.engine.as_deref() {
         None | Some("kubernetes") => {}
-        Some("process") => faults.add(
+        Some("process") => {
+            return EngineConfig::Process(read_process(options, environment, faults));
+        }
+        Some(other) => faults.add(
             "TIDEWATCH_ENGINE",
-            "process is not supported by this version; use kubernetes",
+            format!("is {other:?}, not one of kubernetes, process"),
         ),
-        Some(other) => faults.add("TIDEWATCH_ENGINE", format!("is {other:?}, not kubernetes")),
     }
+    if options.process_dir.is_some() {
+        faults.add(
+            "TIDEWATCH_PROCESS_DIR",
+            "is for TIDEWATCH_ENGINE=process only",
+        );
+    }
+    EngineConfig::Kubernetes(Box::new(read_cluster(options, environment, faults)))
+}
+
+fn read_cluster(
+    options: &ServiceOptions,
+    environment: &Environment,
+    faults: &mut Faults,
+) -> ClusterConfig {
     let image = options.image.clone().unwrap_or_default();
     if !image.contains("@sha256:") {
         faults.add(
@@ -63,13 +105,17 @@ pub(super) fn read_engine(
         );
     }
     let results_url = options.results_url.clone().unwrap_or_default();
-    if !is_store(&results_url) {
+    if !is_store(&results_url, false) {
         faults.add(
             "TIDEWATCH_RESULTS_URL",
-            "must say where results go: s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",
+            if results_url.starts_with("file:") {
+                "is a directory of this machine, which no pod can reach: file: is for TIDEWATCH_ENGINE=process only"
+            } else {
+                "must say where results go: s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+            },
         );
     }
-    EngineConfig {
+    ClusterConfig {
         kubeconfig: environment.get("KUBECONFIG").map(PathBuf::from),
         namespace: options
             .namespace
@@ -117,10 +163,11 @@ pub(super) fn read_engine(
     }
 }
 
-/// Whether an address can be one of an object store that results go to.
-pub(super) fn is_store(address: &str) -> bool {
-    let schemes = ["s3://", "gs://", "az://"];
-    schemes.iter().any(|scheme| address.starts_with(scheme))
+/// Whether an address can be one of a store that results go to. A directory is one only where jobs run on the machine that has it.
+pub(super) fn is_store(address: &str, with_directories: bool) -> bool {
+    let stores = ["s3://", "gs://", "az://"];
+    let is = |scheme: &str| address.starts_with(scheme);
+    stores.into_iter().any(is) || with_directories && is("file:///")
 }
 
 /// What the word stands for; the first of `known` if there is none.

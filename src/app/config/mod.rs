@@ -8,14 +8,15 @@
 //! - `options.rs`: flags and their variables as clap sees them;
 //! - `source.rs`: looking a value up, with its `…_FILE` twin, and collecting faults;
 //! - `endpoints.rs`: the chain's nodes, and how many must agree; networks;
-//! - `service.rs`: what `run` needs, role by role; `roles.rs`: the roles; `engine.rs`, `turns.rs`, `agent.rs`, `api.rs`: the
-//!   engine's, the dispatcher's, the agent's and the API's part.
+//! - `service.rs`: what `run` needs, role by role; `roles.rs`: the roles; `engine.rs` with `process.rs`, `turns.rs`, `agent.rs`,
+//!   `api.rs`: the engines', the dispatcher's, the agent's and the API's part.
 
 mod agent;
 mod api;
 mod endpoints;
 mod engine;
 mod options;
+mod process;
 mod roles;
 mod service;
 mod source;
@@ -24,8 +25,9 @@ mod turns;
 pub use agent::AgentConfig;
 pub use api::{ApiConfig, ResultsConfig};
 pub(super) use endpoints::read_endpoints;
-pub use engine::EngineConfig;
+pub use engine::{ClusterConfig, EngineConfig};
 pub use options::ServiceOptions;
+pub use process::ProcessConfig;
 pub use roles::Role;
 pub use service::{ChainConfig, ServiceConfig};
 pub use source::{Environment, Faults, Secret};

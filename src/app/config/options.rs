@@ -45,9 +45,13 @@ pub struct ServiceOptions {
     #[arg(long, env = "TIDEWATCH_CA_FILE")]
     pub ca_file: Option<PathBuf>,
 
-    /// What runs the jobs: kubernetes
+    /// What runs the jobs: kubernetes, or process (development only: it is no wall)
     #[arg(long, env = "TIDEWATCH_ENGINE")]
     pub engine: Option<String>,
+
+    /// Directory of the jobs of the process engine
+    #[arg(long, env = "TIDEWATCH_PROCESS_DIR")]
+    pub process_dir: Option<PathBuf>,
 
     /// Namespace of the jobs
     #[arg(long, env = "TIDEWATCH_NAMESPACE")]
@@ -101,7 +105,7 @@ pub struct ServiceOptions {
     #[arg(long, env = "TIDEWATCH_PAYER_WEIGHTS")]
     pub payer_weights: Option<String>,
 
-    /// Where results go: s3://bucket/prefix
+    /// Where results go: s3://bucket/prefix; with the process engine also file:///directory
     #[arg(long, env = "TIDEWATCH_RESULTS_URL")]
     pub results_url: Option<String>,
 

@@ -8,7 +8,7 @@ use url::Url;
 use super::agent::{self, AgentConfig};
 use super::api::{ApiConfig, read_api};
 use super::endpoints::{read_endpoints, read_quorum};
-use super::engine::{EngineConfig, read_engine};
+use super::engine::{EngineConfig, read_engine, runs_processes};
 use super::roles::{Role, read_roles};
 use super::{Environment, Faults, Secret, ServiceOptions, turns};
 use crate::documents;
@@ -41,6 +41,8 @@ pub struct ServiceConfig {
     pub api: Option<ApiConfig>,
     /// Where metrics can be read.
     pub metrics_listen: SocketAddr,
+    /// Whether jobs run as processes, here or in another process: images are not run then.
+    pub runs_processes: bool,
 }
 
 /// How the chain is followed.
@@ -83,16 +85,16 @@ impl ServiceConfig {
         }
         let chain =
             needed(Role::asks_the_chain).then(|| read_chain(options, environment, &mut faults));
-        let engine = needed(Role::asks_the_engine).then(|| EngineConfig {
-            results_options: roles
-                .contains(&Role::Collector)
-                .then(|| results::Options::among(environment.variables())),
-            ..read_engine(options, environment, &mut faults)
+        let engine = needed(Role::asks_the_engine).then(|| {
+            let reads = roles.contains(&Role::Collector);
+            let with = reads.then(|| results::Options::among(environment.variables()));
+            read_engine(options, environment, &mut faults).reading_results(with)
         });
         let turns = turns::read(options, &mut faults);
         let documents = documents::Settings {
             ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut faults),
             ca_file: options.ca_file.clone(),
+            without_registries: runs_processes(options),
         };
         let agent = roles
             .contains(&Role::Agent)
@@ -122,6 +124,7 @@ impl ServiceConfig {
                 agent,
                 api,
                 metrics_listen,
+                runs_processes: runs_processes(options),
             })
         } else {
             Err(faults)
@@ -209,7 +212,7 @@ mod tests {
         let options = ServiceOptions {
             role: "all".to_owned(),
             act_at: Some("soon".to_owned()),
-            engine: Some("process".to_owned()),
+            engine: Some("docker".to_owned()),
             ..ServiceOptions::default()
         };
         let told = ServiceConfig::read(&options, &Environment::default())
@@ -221,7 +224,7 @@ mod tests {
             "TIDEWATCH_RPC_URLS is required",
             "TIDEWATCH_KEEPER is required",
             "TIDEWATCH_ACT_AT is \"soon\"",
-            "TIDEWATCH_ENGINE process",
+            "TIDEWATCH_ENGINE is \"docker\", not one of kubernetes, process",
             "TIDEWATCH_IMAGE must",
             "TIDEWATCH_RESULTS_URL must",
         ] {
@@ -242,6 +245,9 @@ mod tests {
         };
         let config = ServiceConfig::read(&options, &Environment::default()).unwrap();
         assert!(config.database_url.is_none() && config.chain.is_none() && config.api.is_none());
-        assert_eq!(config.engine.unwrap().namespace, "tidewatch-jobs");
+        let Some(EngineConfig::Kubernetes(cluster)) = config.engine else {
+            panic!("kubernetes is the usual engine");
+        };
+        assert_eq!(cluster.namespace, "tidewatch-jobs");
     }
 }

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 42] = [
+const KNOWN: [&str; 43] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
@@ -38,6 +38,7 @@ const KNOWN: [&str; 42] = [
     "NETWORK_POLICY",
     "OPERATOR_TOKEN_FILE",
     "PAYER_WEIGHTS",
+    "PROCESS_DIR",
     "QUORUM",
     "RESULTS_SECRET",
     "RESULTS_URL",

@@ -1,4 +1,4 @@
-//! What the demo stands on: a cluster with our images, an S3 server that its pods reach, and a Postgres. Made by the same scripts
+//! What the demo stands on: a Postgres; and where it shows Kubernetes a cluster with our images and an S3 server that its pods reach. Made by the same scripts
 //! as the tests' (`tests/equipment`, `tests/cluster`), ended when dropped. What the user named in the environment is used instead
 //! and never ended.
 
@@ -7,15 +7,17 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
+use super::site::{Kind, cluster_directory};
 use crate::app::config::Environment;
+use crate::app::packages;
 
 /// Where pods of the cluster of `tests/cluster` reach this machine: its bridge.
 const GATEWAY: &str = "10.88.0.1";
 
-/// The parts, with what must be ended later.
-#[derive(Debug)]
-pub(super) struct Equipment {
-    /// Kubeconfig of the cluster.
+/// A cluster, and what goes with it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ClusterParts {
+    /// Its kubeconfig.
     pub(super) kubeconfig: PathBuf,
     /// Image of our stages, by digest.
     pub(super) image: String,
@@ -23,80 +25,101 @@ pub(super) struct Equipment {
     pub(super) algorithm_image: String,
     /// The S3 server's URL, reachable from here and from pods.
     pub(super) s3: String,
+    /// Address of this machine that pods reach.
+    host: String,
+}
+
+/// The parts, with what must be ended later.
+#[derive(Debug, Default)]
+pub(super) struct Equipment {
+    /// The cluster, where one is used.
+    pub(super) cluster: Option<ClusterParts>,
     /// URL of a Postgres superuser or owner, in whose server a database of the demo's own is made.
     pub(super) postgres: String,
     /// How each part was had, for telling.
     pub(super) told: Vec<String>,
-    /// Address of this machine that pods reach.
-    host: String,
     endings: Vec<Ending>,
 }
 
 /// A script with its arguments that ends a part.
 #[derive(Debug)]
-struct Ending(PathBuf, Vec<String>);
+struct Ending {
+    script: PathBuf,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+}
 
 impl Equipment {
     /// Makes or finds every part.
     ///
     /// # Errors
     /// A sentence that says what is missing and how to get it.
-    pub(super) fn prepare(environment: &Environment, state: &Path) -> anyhow::Result<Self> {
-        let scripts = Scripts::find()?;
-        let mut made = Self {
-            kubeconfig: PathBuf::new(),
-            image: String::new(),
-            algorithm_image: String::new(),
-            s3: String::new(),
-            postgres: String::new(),
-            told: Vec::new(),
-            host: GATEWAY.to_owned(),
-            endings: Vec::new(),
-        };
-        made.find_cluster(environment, &scripts)?;
-        made.start_servers(environment, &scripts, state)?;
+    pub(super) fn prepare(
+        kind: Kind,
+        environment: &Environment,
+        state: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut made = Self::default();
+        if kind == Kind::Kubernetes {
+            let scripts = Scripts::find()?;
+            let mut parts = made.find_cluster(environment, &scripts)?;
+            scripts.run("tests/equipment/packages", &["s3"])?;
+            let directory = state.join("s3").to_string_lossy().into_owned();
+            parts.s3 = made.start(
+                &scripts,
+                "tests/equipment/s3",
+                (&directory, &[&parts.host]),
+                &[],
+            )?;
+            made.told.push(format!("S3: moto at {}", parts.s3));
+            made.cluster = Some(parts);
+        }
+        made.find_postgres(environment, state)?;
         Ok(made)
     }
 
-    fn find_cluster(&mut self, environment: &Environment, scripts: &Scripts) -> anyhow::Result<()> {
+    fn find_cluster(
+        &mut self,
+        environment: &Environment,
+        scripts: &Scripts,
+    ) -> anyhow::Result<ClusterParts> {
         if let Some(kubeconfig) = environment.get("KUBECONFIG") {
-            self.kubeconfig = kubeconfig.into();
             let needed = |name: &str, what: &str| {
                 let value = environment.get(name).map(str::to_owned);
                 value
                     .with_context(|| format!("with a KUBECONFIG of yours, {name} must name {what}"))
             };
             let image = "an image that your cluster can pull, by digest";
-            self.host = needed(
-                "TIDEWATCH_TEST_HOST",
-                "an address of this machine that pods reach",
-            )?;
-            self.image = needed("TIDEWATCH_IMAGE", image)?;
-            self.algorithm_image = needed("TIDEWATCH_TEST_ALGORITHM_IMAGE", image)?;
             self.told
                 .push(format!("Kubernetes: the cluster of {kubeconfig}"));
-            return Ok(());
+            return Ok(ClusterParts {
+                kubeconfig: kubeconfig.into(),
+                host: needed(
+                    "TIDEWATCH_TEST_HOST",
+                    "an address of this machine that pods reach",
+                )?,
+                image: needed("TIDEWATCH_IMAGE", image)?,
+                algorithm_image: needed("TIDEWATCH_TEST_ALGORITHM_IMAGE", image)?,
+                s3: String::new(),
+            });
         }
         scripts.run("tests/equipment/packages", &["cluster"])?;
-        let directory = environment
-            .get("TIDEWATCH_CLUSTER")
-            .unwrap_or("/tmp/tidewatch-cluster")
-            .to_owned();
+        let directory = cluster_directory(environment).to_owned();
         let kubeconfig = Path::new(&directory).join("admin.conf");
         let stood = kubeconfig.exists();
         scripts.run("tests/cluster/up", &[&directory])?;
         if !stood && environment.get("TIDEWATCH_KEEP_CLUSTER").is_none() {
-            self.endings.push(Ending(
-                scripts.path("tests/cluster/down"),
-                vec![directory.clone()],
-            ));
+            self.endings.push(Ending {
+                script: scripts.path("tests/cluster/down"),
+                arguments: vec![directory.clone()],
+                variables: Vec::new(),
+            });
         }
         let program = std::env::current_exe().context("could not find this program's own file")?;
         let guard = scripts.run("tests/equipment/guard", &["--release"])?;
         let program = program.to_string_lossy();
-        self.image = scripts.run("tests/cluster/stage-image", &[&directory, &program, &guard])?;
-        self.algorithm_image = scripts.run("tests/cluster/algorithm-image", &[&directory])?;
-        self.kubeconfig = kubeconfig;
+        let image = scripts.run("tests/cluster/stage-image", &[&directory, &program, &guard])?;
+        let algorithm_image = scripts.run("tests/cluster/algorithm-image", &[&directory])?;
         let how = if stood {
             "stood already"
         } else {
@@ -105,36 +128,55 @@ impl Equipment {
         self.told.push(format!(
             "Kubernetes: the one of tests/cluster, {how}; KUBECONFIG names another"
         ));
-        Ok(())
+        Ok(ClusterParts {
+            kubeconfig,
+            image,
+            algorithm_image,
+            s3: String::new(),
+            host: GATEWAY.to_owned(),
+        })
     }
 
-    fn start_servers(
-        &mut self,
-        environment: &Environment,
-        scripts: &Scripts,
-        state: &Path,
-    ) -> anyhow::Result<()> {
-        let directory = |name: &str| state.join(name).to_string_lossy().into_owned();
-        scripts.run("tests/equipment/packages", &["postgres", "s3"])?;
-        let host = self.host.clone();
-        self.s3 = self.start(scripts, "tests/equipment/s3", &directory("s3"), &[&host])?;
-        self.told.push(format!("S3: moto at {}", self.s3));
+    /// The user's server, else a private one from binaries of this machine, else from those of an npm package.
+    fn find_postgres(&mut self, environment: &Environment, state: &Path) -> anyhow::Result<()> {
         if let Some(url) = environment.get("DATABASE_URL") {
             url.clone_into(&mut self.postgres);
             self.told.push(
                 "Postgres: the server of DATABASE_URL, with a database of the demo's own"
                     .to_owned(),
             );
-        } else {
-            self.postgres = self.start(
-                scripts,
-                "tests/equipment/postgres",
-                &directory("postgres"),
-                &[],
-            )?;
-            self.told
-                .push("Postgres: a private server; DATABASE_URL names another".to_owned());
+            return Ok(());
         }
+        let scripts = Scripts::find()?;
+        let packed = if scripts.has_postgres() {
+            None
+        } else if rustix::process::geteuid().is_root() {
+            scripts.run("tests/equipment/packages", &["postgres"])?;
+            None
+        } else {
+            let binaries = packages::postgres(&environment.cache_directory()).context(
+                "there is no Postgres: install its server (on Debian: apt-get install postgresql), or name one by DATABASE_URL",
+            )?;
+            Some(binaries.to_string_lossy().into_owned())
+        };
+        let variables: Vec<_> = packed
+            .iter()
+            .map(|binaries| ("TIDEWATCH_POSTGRES_BIN", binaries.as_str()))
+            .collect();
+        let directory = state.join("postgres").to_string_lossy().into_owned();
+        self.postgres = self.start(
+            &scripts,
+            "tests/equipment/postgres",
+            (&directory, &[]),
+            &variables,
+        )?;
+        let from = match packed {
+            None => "the machine's binaries",
+            Some(_) => "an npm package",
+        };
+        self.told.push(format!(
+            "Postgres: a private server from {from}; DATABASE_URL names another"
+        ));
         Ok(())
     }
 
@@ -142,23 +184,32 @@ impl Equipment {
         &mut self,
         scripts: &Scripts,
         script: &str,
-        directory: &str,
-        more: &[&str],
+        (directory, more): (&str, &[&str]),
+        variables: &[(&str, &str)],
     ) -> anyhow::Result<String> {
-        let ending = Ending(
-            scripts.path(script),
-            vec!["stop".to_owned(), directory.to_owned()],
-        );
-        self.endings.push(ending);
-        scripts.run(script, &[&["start", directory], more].concat())
+        self.endings.push(Ending {
+            script: scripts.path(script),
+            arguments: vec!["stop".to_owned(), directory.to_owned()],
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        });
+        scripts.run_with(script, &[&["start", directory], more].concat(), variables)
     }
 }
 
 impl Drop for Equipment {
     fn drop(&mut self) {
-        while let Some(Ending(script, arguments)) = self.endings.pop() {
+        while let Some(Ending {
+            script,
+            arguments,
+            variables,
+        }) = self.endings.pop()
+        {
             if let Err(error) = Command::new(&script)
                 .args(arguments)
+                .envs(variables)
                 .stdin(Stdio::null())
                 .status()
             {
@@ -191,10 +242,30 @@ impl Scripts {
         self.0.join(script)
     }
 
+    /// Whether this machine has the binaries of a server.
+    fn has_postgres(&self) -> bool {
+        let asked = Command::new(self.path("tests/equipment/postgres"))
+            .args(["binaries", "/"])
+            .stdin(Stdio::null())
+            .output();
+        asked.is_ok_and(|answer| answer.status.success())
+    }
+
     /// Runs a script and answers the last line it printed. What it says on standard error goes to ours.
     fn run(&self, script: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        self.run_with(script, arguments, &[])
+    }
+
+    /// The same, with variables.
+    fn run_with(
+        &self,
+        script: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<String> {
         let output = Command::new(self.path(script))
             .args(arguments)
+            .envs(variables.iter().copied())
             .current_dir(&self.0)
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())

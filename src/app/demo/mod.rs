@@ -3,7 +3,9 @@
 //!
 //! Layout:
 //! - `story.rs`: the story; `answering.rs`: the agent's part of it; `telling.rs`: how it is told;
-//! - `equipment.rs`: cluster, S3 server and Postgres; `place.rs`: the namespace; `store.rs`: the bucket;
+//! - `equipment.rs`: cluster, S3 server and Postgres;
+//! - `site.rs`: where jobs run and bytes lie; in a cluster, `place.rs`: the namespace, `store.rs`: the bucket; on this machine,
+//!   `machine.rs`: directories;
 //! - `ledger.rs`: the database and its logins;
 //! - `people.rs`: the chain and who sends transactions; `publisher.rs`: what is sold, and for what;
 //! - `service.rs`: the service, as a child process.
@@ -11,10 +13,12 @@
 mod answering;
 mod equipment;
 mod ledger;
+mod machine;
 mod people;
 mod place;
 mod publisher;
 mod service;
+mod site;
 mod store;
 mod story;
 mod telling;
@@ -23,20 +27,17 @@ use anyhow::{bail, ensure};
 
 use super::cli::DemoOptions;
 use super::config::Environment;
+use site::Kind;
 use story::Story;
 use telling::Telling;
 
 /// Tells the story; then serves the API until Ctrl-C unless told to end.
 pub(super) async fn run(options: &DemoOptions, environment: &Environment) -> anyhow::Result<()> {
-    match options.engine.as_str() {
-        "auto" | "kubernetes" => {}
-        "process" => bail!("the process engine is not in this version: use --engine kubernetes"),
-        other => bail!("--engine is {other:?}, not auto or kubernetes"),
-    }
+    let kind = Kind::choose(options, environment)?;
     let mut telling = Telling::begin();
     // whatever is dropped half-way ends what it started
     let mut story = tokio::select! {
-        prepared = Story::prepare(options, environment, &mut telling) => prepared?,
+        prepared = Story::prepare(kind, (options, environment), &mut telling) => prepared?,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
     };
     let told = tokio::select! {

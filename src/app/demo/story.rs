@@ -9,14 +9,12 @@ use sha2::{Digest, Sha256};
 use super::equipment::Equipment;
 use super::ledger::{Logins, OwnDatabase};
 use super::people::{PRICE, People};
-use super::place::Place;
 use super::publisher::{self, DATA, SUM};
 use super::service::Service;
-use super::store::{ANY_KEY, Bucket};
+use super::site::{Kind, Site};
 use super::telling::Telling;
 use crate::app::cli::DemoOptions;
 use crate::app::config::Environment;
-use crate::cluster;
 use crate::ids::Did;
 use crate::keeper::purchase::Purchase;
 
@@ -27,8 +25,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 pub(super) struct Story {
     service: Service,
     pub(super) people: People,
-    pub(super) place: Place,
-    bucket: Bucket,
+    pub(super) site: Site,
     pub(super) did: Did,
     pub(super) database: OwnDatabase,
     equipment: Equipment,
@@ -39,8 +36,8 @@ pub(super) struct Story {
 impl Story {
     /// Makes every part, up to a running service.
     pub(super) async fn prepare(
-        options: &DemoOptions,
-        environment: &Environment,
+        kind: Kind,
+        (options, environment): (&DemoOptions, &Environment),
         telling: &mut Telling,
     ) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new()
@@ -48,24 +45,24 @@ impl Story {
             .tempdir()?;
         open_to_others(directory.path())?;
         telling.step("The parts");
+        telling.say(kind.told());
         let state = directory.path();
-        let equipment = tokio::task::block_in_place(|| Equipment::prepare(environment, state))?;
+        let prepare = || Equipment::prepare(kind, environment, state);
+        let mut equipment = tokio::task::block_in_place(prepare)?;
         for part in &equipment.told {
             telling.say(part);
         }
         let people = People::gather(&environment.cache_directory(), telling).await?;
         let name = format!("tidewatch-demo-{}", std::process::id());
-        let bucket = Bucket::make(&equipment.s3, &name).await?;
-        let place = make_place(&equipment, &name, options, environment).await?;
-        telling.done(format_args!(
-            "namespace and bucket {name}, for this demo alone"
-        ));
+        let parts = equipment.cluster.take();
+        let site = Site::make(parts, &name, state, (options, environment)).await?;
+        telling.done(site.told(&name));
 
         telling.step("The publisher offers computing on a file");
         let did = people.register_asset(&name).await?;
-        let file = bucket.publish("harbours.csv", DATA).await?;
+        let file = site.publish("harbours.csv", DATA).await?;
         let payee = people.provider.address().to_string();
-        let catalog = publisher::catalog(did, &file, &equipment.algorithm_image, &payee, PRICE);
+        let catalog = publisher::catalog(did, &file, site.image(), &payee, PRICE);
         telling.done(did);
         telling.say(format_args!("price {PRICE}; raw algorithms in one image; results and logs may leave; the file may not"));
 
@@ -79,7 +76,7 @@ impl Story {
         };
         let token = format!("{:x}", keccak256(&name));
         let logins = database.make_logins(&token).await?;
-        let variables = files.write(&logins, &token, &equipment, &place, options)?;
+        let variables = files.write(&logins, &token, &site, options)?;
         let service = Service::start(variables, directory.path(), &options.api, &token).await?;
         telling.done(format_args!(
             "{} with a reader's login of its own",
@@ -88,8 +85,7 @@ impl Story {
         Ok(Self {
             service,
             people,
-            place,
-            bucket,
+            site,
             did,
             database,
             equipment,
@@ -110,7 +106,8 @@ impl Story {
         telling.step("The consumer sends four transactions, and nothing else");
         let people = &self.people;
         let purchase = people.purchase("honest", self.did);
-        let document = publisher::workflow(self.did, &self.equipment.algorithm_image);
+        let escape = self.site.escape(people.chain.url());
+        let document = publisher::workflow(self.did, self.site.image(), &escape);
         let choice = people.choice(&purchase, &document);
         let calls = vec![
             choice,
@@ -152,11 +149,11 @@ impl Story {
             deadline: Instant::now() + PATIENCE,
         };
         let mut killed = false;
-        let pods = loop {
+        let starts = loop {
             let finished = follower.look(&self.service, job, telling).await?;
-            let pods = self.place.algorithm_pods(job).await?;
+            let starts = self.site.algorithm_starts(job).await?;
             if finished {
-                break pods;
+                break starts;
             }
             if !killed && follower.printed > 200 {
                 telling.say("kill -9 of the service, and a new one");
@@ -168,8 +165,8 @@ impl Story {
         };
         telling.check(killed, "the service was killed while the algorithm ran");
         telling.check(
-            pods == 1,
-            format_args!("one pod ran the algorithm ({pods})"),
+            starts == 1,
+            format_args!("the algorithm was started once ({starts})"),
         );
         let log = self.service.bytes(&format!("/v1/jobs/{job}/logs")).await?;
         let log = String::from_utf8_lossy(&log).into_owned();
@@ -191,19 +188,13 @@ impl Story {
 
     async fn results(&self, job: &str, telling: &mut Telling) -> anyhow::Result<()> {
         telling.step("The result");
-        let manifest = self
-            .bucket
-            .get(&format!("results/{job}/1/manifest.json"))
-            .await?;
+        let manifest = self.site.result(&format!("{job}/1/manifest.json")).await?;
         telling.say(format_args!(
             "manifest 0x{}",
             alloy::hex::encode(Sha256::digest(&manifest))
         ));
         let manifest: Value = serde_json::from_slice(&manifest)?;
-        let sum = self
-            .bucket
-            .get(&format!("results/{job}/1/outputs/sum"))
-            .await?;
+        let sum = self.site.result(&format!("{job}/1/outputs/sum")).await?;
         let digest = format!("0x{}", alloy::hex::encode(Sha256::digest(&sum)));
         telling.check(
             manifest["files"][0]["sha256"] == digest.as_str(),
@@ -254,10 +245,7 @@ impl Story {
         telling.say("Try, while this runs (Ctrl-C ends it):");
         telling.say(format_args!("curl -s {api}/v1/jobs | head -c 2000"));
         telling.say(format_args!("curl -s {api}/v1/sync"));
-        let (config, name) = (self.equipment.kubeconfig.display(), self.place.name());
-        telling.say(format_args!(
-            "kubectl --kubeconfig {config} -n {name} get cw,pods"
-        ));
+        telling.say(self.site.invitation());
         telling.say(format_args!(
             "operators' token, for /v1/jobs/JOB/logs: {token}"
         ));
@@ -267,13 +255,13 @@ impl Story {
     pub(super) async fn remove(self) -> anyhow::Result<()> {
         let Self {
             service,
-            place,
+            site,
             database,
             equipment,
             ..
         } = self;
         drop(service);
-        place.remove().await?;
+        site.remove().await?;
         database.remove().await?;
         drop(equipment);
         Ok(())
@@ -347,8 +335,7 @@ impl Files<'_> {
         &self,
         logins: &Logins,
         token: &str,
-        equipment: &Equipment,
-        place: &Place,
+        site: &Site,
         options: &DemoOptions,
     ) -> anyhow::Result<Vec<(String, String)>> {
         let file = |name: &str, text: &str| {
@@ -376,50 +363,13 @@ impl Files<'_> {
             ),
             ("TIDEWATCH_API_LISTEN", options.api.clone()),
             ("TIDEWATCH_METRICS_LISTEN", "127.0.0.1:0".to_owned()),
-            (
-                "KUBECONFIG",
-                equipment.kubeconfig.to_string_lossy().into_owned(),
-            ),
-            ("TIDEWATCH_NAMESPACE", place.name().to_owned()),
-            ("TIDEWATCH_IMAGE", equipment.image.clone()),
-            (
-                "TIDEWATCH_RESULTS_URL",
-                format!("s3://{}/results", place.name()),
-            ),
-            ("TIDEWATCH_RESULTS_SECRET", "results".to_owned()),
         ];
-        let store = store_options(equipment).map(|(name, value)| (name, value.to_owned()));
         Ok(variables
             .into_iter()
-            .chain(store)
+            .chain(site.variables())
             .map(|(name, value)| (name.to_owned(), value))
             .collect())
     }
-}
-
-async fn make_place(
-    equipment: &Equipment,
-    name: &str,
-    options: &DemoOptions,
-    environment: &Environment,
-) -> anyhow::Result<Place> {
-    let client = cluster::connect(Some(&equipment.kubeconfig)).await?;
-    // a cluster of the user's own gets the definition only when the user named the engine
-    let definition = environment.get("KUBECONFIG").is_none() || options.engine == "kubernetes";
-    let place = Place::make(client, name, definition).await?;
-    place.secret("results", &store_options(equipment)).await?;
-    Ok(place)
-}
-
-/// How the demo's bucket is come by.
-fn store_options(equipment: &Equipment) -> [(&'static str, &str); 5] {
-    [
-        ("AWS_ACCESS_KEY_ID", ANY_KEY),
-        ("AWS_SECRET_ACCESS_KEY", ANY_KEY),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ENDPOINT_URL", equipment.s3.as_str()),
-        ("AWS_ALLOW_HTTP", "true"),
-    ]
 }
 
 /// The private Postgres runs as another user when this is root, and must reach its directory.

@@ -28,7 +28,7 @@ pub use configure::configure;
 pub use filter::filter;
 pub use job::RELEASE_GATE;
 pub use names::{JOB_LABEL, Names, STAGE_LABEL, Subject};
-pub use plan::{PlanError, plan};
+pub use plan::plan;
 pub use pod::container_of;
 pub use publish::{Leaving, publish};
 

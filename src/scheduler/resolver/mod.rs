@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use super::Error;
 use super::governing::{Versions, governing};
-use crate::documents::Documents;
+use crate::documents::{Documents, NO_DIGEST};
 use crate::ids::DeploymentId;
 use crate::keeper::Deployment;
 use crate::ledger::agent::{approvals, documents};
@@ -256,7 +256,11 @@ impl Worker for Resolver {
         }
         policies::record(&mut transaction, catalog.sha256, &catalog.bytes).await?;
         match conclusion {
-            Conclusion::Frozen(frozen) => {
+            Conclusion::Frozen(mut frozen) => {
+                if !self.documents.asks_registries() {
+                    // Also of an image that the catalog pins: what is not run is not named as what ran.
+                    NO_DIGEST.clone_into(&mut frozen.spec.algorithm.digest);
+                }
                 conclusion::freeze(&mut transaction, &job, &catalog, &frozen).await?;
             }
             Conclusion::Refused(refusal) => {

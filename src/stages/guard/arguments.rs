@@ -17,12 +17,18 @@ pub struct Arguments {
     pub seconds: u64,
     /// Most bytes on disk under the watched directories, and most bytes of any one file.
     pub disk_bytes: u64,
+    /// Most bytes of memory that the algorithm's processes may have in all, where no container bounds them.
+    pub memory_bytes: Option<u64>,
     /// Whether internet sockets are allowed.
     pub allow_network: bool,
     /// Whether the cluster's denial of the network is asked for before the start, and how much hangs on it.
     pub proof: Option<Proof>,
     /// Outside a pod: the guard sets `no_new_privs` itself and looks for no walls of the container.
     pub development: bool,
+    /// Where the algorithm may read and execute, and nowhere else, where no container says so. Empty: everywhere.
+    pub read: Vec<PathBuf>,
+    /// Where it may write as well. It counts only beside `read`.
+    pub write: Vec<PathBuf>,
     /// Where the termination message goes.
     pub message: PathBuf,
     /// The program and its arguments; never empty.
@@ -60,6 +66,8 @@ impl Arguments {
                 "--allow-network" => given.allow_network = true,
                 "--development" => given.development = true,
                 "--watch" => given.watch.push(value(flag, rest.next())?.into()),
+                "--read" => given.read.push(value(flag, rest.next())?.into()),
+                "--write" => given.write.push(value(flag, rest.next())?.into()),
                 "--record" => once(flag, &mut given.record, rest.next())?,
                 "--message" => once(flag, &mut given.message, rest.next())?,
                 "--network-policy" => once(flag, &mut given.network_policy, rest.next())?,
@@ -67,6 +75,7 @@ impl Arguments {
                 "--log-bytes" => once(flag, &mut given.log_bytes, rest.next())?,
                 "--seconds" => once(flag, &mut given.seconds, rest.next())?,
                 "--disk-bytes" => once(flag, &mut given.disk_bytes, rest.next())?,
+                "--memory-bytes" => once(flag, &mut given.memory_bytes, rest.next())?,
                 _ => return Err(Error::Usage(format!("{flag} is not known"))),
             }
         }
@@ -89,6 +98,9 @@ struct Given {
     log_bytes: Option<OsString>,
     seconds: Option<OsString>,
     disk_bytes: Option<OsString>,
+    memory_bytes: Option<OsString>,
+    read: Vec<PathBuf>,
+    write: Vec<PathBuf>,
     allow_network: bool,
     development: bool,
     message: Option<OsString>,
@@ -102,12 +114,18 @@ impl Given {
             return Err(Error::Usage("the command after -- is missing".to_owned()));
         }
         let proof = proof(self.network_policy, self.targets)?;
+        let memory = self
+            .memory_bytes
+            .map(|given| number("--memory-bytes", Some(given)));
         Ok(Arguments {
             record: value("--record", self.record)?.into(),
             watch: self.watch,
             log_bytes: number("--log-bytes", self.log_bytes)?,
             seconds: number("--seconds", self.seconds)?,
             disk_bytes: number("--disk-bytes", self.disk_bytes)?,
+            memory_bytes: memory.transpose()?,
+            read: self.read,
+            write: self.write,
             allow_network: self.allow_network,
             proof,
             development: self.development,
@@ -177,6 +195,9 @@ mod tests {
                 log_bytes: 10,
                 seconds: 20,
                 disk_bytes: 30,
+                memory_bytes: None,
+                read: Vec::new(),
+                write: Vec::new(),
                 allow_network: true,
                 proof: Some(Proof::Required("/tool/targets.json".into())),
                 development: false,

@@ -8,7 +8,7 @@ use crate::jobs::Reason;
 pub enum Error {
     /// The command line is wrong.
     #[error(
-        "{0}; usage: tidewatch-guard run --record DIR --watch DIR… --log-bytes N --seconds N --disk-bytes N [--allow-network] [--network-policy preferred|required --targets FILE] [--development] [--message FILE] -- COMMAND…"
+        "{0}; usage: tidewatch-guard run --record DIR --watch DIR… --log-bytes N --seconds N --disk-bytes N [--memory-bytes N] [--read PATH… --write PATH…] [--allow-network] [--network-policy preferred|required --targets FILE] [--development] [--message FILE] -- COMMAND…"
     )]
     Usage(String),
     /// The pod is not closed as it has to be: run without it, the algorithm could undo the guard's own filter.

@@ -14,7 +14,7 @@
 //! 6. one thread takes Landlock rules upon itself (`shelter.rs`) and starts the algorithm from there. Landlock binds a thread and
 //!    its children only, so the guard's other threads keep their access to the record, and neither a second program nor
 //!    unsafe code between fork and exec is needed; an image without a shell is seen as the error of that very start;
-//! 7. output is copied, time and disk are watched (`supervise.rs`, `usage.rs`);
+//! 7. output is copied, time and disk are watched (`supervise.rs`, `usage.rs`), and memory where no container does it (`memory.rs`);
 //! 8. every other process is killed (`processes.rs`), the pipes are drained, the log is hashed again from disk, the ending written.
 //!
 //! Invariants: the record never holds a byte that the algorithm did not print; a limit that the guard enforced is told by a
@@ -27,6 +27,7 @@ mod arguments;
 mod error;
 mod filter;
 mod isolation;
+mod memory;
 mod outlet;
 mod processes;
 mod record;
@@ -128,6 +129,7 @@ fn execute(arguments: &Arguments) -> Result<u8, Error> {
         outlet: outlet::Outlet::default(),
         record,
         deadline,
+        memory: arguments.memory_bytes.map(memory::Watch::new),
         terminate,
     };
     let mut reason = supervision.until_end(&usage, GRACE)?;

@@ -30,6 +30,8 @@ const STACK_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Shelter {
     limits: Vec<(PathBuf, Grant)>,
+    /// What may be reached at all; empty: everything but the limits.
+    only: Vec<(PathBuf, Grant)>,
 }
 
 /// What a path may be used for.
@@ -67,7 +69,14 @@ impl Shelter {
         for path in [&arguments.record, &arguments.message] {
             limits.push((resolved(path), Grant::Nothing));
         }
-        Self { limits }
+        let read = arguments.read.iter().map(|path| (path, Grant::Read));
+        let write = arguments.write.iter().map(|path| (path, Grant::Everything));
+        let given = read.chain(write);
+        let only = match arguments.read.is_empty() {
+            true => Vec::new(),
+            false => given.map(|(path, grant)| (resolved(path), grant)).collect(),
+        };
+        Self { limits, only }
     }
 
     /// Starts `command` under the rules, with no input and piped output.
@@ -123,6 +132,9 @@ impl Shelter {
     }
 
     fn rules(&self, root: &Path) -> io::Result<Vec<(PathBuf, Grant)>> {
+        if !self.only.is_empty() {
+            return Ok(self.only.clone());
+        }
         let mut rules = Vec::new();
         self.visit(root, Grant::Everything, &mut rules)?;
         Ok(rules)
@@ -234,6 +246,7 @@ mod tests {
                 (root.join("data/record"), Grant::Nothing),
                 (root.join("dev/termination-log"), Grant::Nothing),
             ],
+            only: Vec::new(),
         };
         let mut rules: Vec<_> = shelter
             .rules(root)

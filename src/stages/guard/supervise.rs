@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal};
 
 use super::error::Error;
+use super::memory;
 use super::outlet::Outlet;
 use super::processes::Reaper;
 use super::record::{Record, Stream};
@@ -38,6 +39,7 @@ pub(super) struct Supervision {
     pub(super) outlet: Outlet,
     pub(super) record: Record,
     pub(super) deadline: Instant,
+    pub(super) memory: Option<memory::Watch>,
     pub(super) terminate: OwnedFd,
 }
 
@@ -86,6 +88,13 @@ impl Supervision {
             }
             if usage.is_exceeded() {
                 return Ok(Some(Reason::DiskExceeded));
+            }
+            if self
+                .memory
+                .as_mut()
+                .is_some_and(|memory| memory.is_exceeded(now))
+            {
+                return Ok(Some(Reason::MemoryExceeded));
             }
             if stop_at.is_some_and(|stop_at| now >= stop_at) {
                 return Ok(None);

@@ -8,6 +8,9 @@ use super::filter;
 /// limit the job's; numerical libraries start a thread per core and process, so it is generous.
 const PROCESSES: u64 = 4096;
 
+/// Least bytes of a process's own memory: the guard is bound by the limit as well, and needs its stacks.
+const LEAST_DATA: u64 = 64 * 1024 * 1024;
+
 /// What the index may take beside the log, at least; see `record.rs`.
 const RECORD_SPARE: u64 = 1024 * 1024;
 
@@ -62,6 +65,10 @@ pub(super) fn raise(arguments: &Arguments) -> Result<(), Error> {
     let record = arguments.log_bytes.saturating_add(RECORD_SPARE);
     limit(Resource::Fsize, arguments.disk_bytes.max(record))?;
     limit(Resource::Nproc, PROCESSES)?;
+    if let Some(bytes) = arguments.memory_bytes {
+        // Beyond what is watched, for a process that takes it all between two looks.
+        limit(Resource::Data, bytes.saturating_mul(2).max(LEAST_DATA))?;
+    }
     // Same user, so the algorithm could otherwise open /proc/<guard>/fd and /proc/<guard>/mem.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(Error::system("become non-dumpable"))?;

@@ -348,7 +348,7 @@ async fn progress_health_and_an_orderly_end() {
         sync,
         json!({"chainId": 8996, "head": 110, "irreversible": 90, "recorded": 100, "judged": 99, "verified": 95, "lagBlocks": 10,
                "lagSeconds": null, "updatedAt": "2026-01-01T00:00:00Z", "halt": null, "unverified": null, "pause": null,
-               "isolation": null, "providers": []})
+               "isolation": null, "warning": null, "providers": []})
     );
     execute(&mut connection, "UPDATE ledger.cursors SET head_number = 100, halt = 'a final block was replaced', halted_at = now()")
         .await

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 /// What of this crate each module may name, beside itself. `module::Item` allows that item only.
-const MODULES: [(&str, &[&str]); 24] = [
+const MODULES: [(&str, &[&str]); 25] = [
     ("ids", &[]),
     ("fault", &[]),
     ("clock", &[]),
@@ -42,6 +42,20 @@ const MODULES: [(&str, &[&str]); 24] = [
     ),
     (
         "cluster",
+        &[
+            "ids",
+            "fault",
+            "clock",
+            "worker",
+            "jobs",
+            "workflows",
+            "engine",
+            "stages",
+            "results",
+        ],
+    ),
+    (
+        "process",
         &[
             "ids",
             "fault",

@@ -101,6 +101,7 @@ impl Web {
         Settings {
             ipfs_gateway: None,
             ca_file: Some(self.ca_file.path().to_owned()),
+            ..Settings::default()
         }
     }
 

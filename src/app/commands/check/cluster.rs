@@ -1,23 +1,23 @@
 use anyhow::bail;
 
 use super::Report;
-use crate::app::config::{EngineConfig, Role, ServiceConfig};
-use crate::app::service;
+use crate::app::config::{ClusterConfig, Role, ServiceConfig};
+use crate::app::engines;
 use crate::cluster::survey::{self, Found};
 use crate::cluster::{Error, KubernetesEngine, rights};
 
 /// The cluster: whether it answers, and has what jobs need.
 pub(super) async fn check(
     config: &ServiceConfig,
-    engine: &EngineConfig,
+    engine: &ClusterConfig,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let connected = service::connect_engine(Some(engine)).await;
+    let connected = engines::connect_cluster(engine).await;
     let well = connected
         .as_ref()
         .map(|_| "it answers, and has the namespace's workflows".to_owned());
     report.add("cluster", well.map_err(super::told))?;
-    let Ok(Some(connected)) = connected else {
+    let Ok(connected) = connected else {
         return Ok(());
     };
     for role in &config.roles {
@@ -48,7 +48,7 @@ fn add(report: &mut Report, part: &str, found: Result<Found, Error>) -> anyhow::
 
 async fn check_rights(
     connected: &KubernetesEngine,
-    engine: &EngineConfig,
+    engine: &ClusterConfig,
     role: Role,
 ) -> anyhow::Result<String> {
     let namespace = &engine.namespace;

@@ -1,6 +1,6 @@
 //! `check`: asks every part, and says in a line each that it is well, or what is wrong and how to mend it.
 //!
-//! Here the configuration, the databases, the chain and the agent; `cluster.rs`: the cluster; `api.rs`: what the
+//! Here the configuration, the databases, the chain, the process engine and the agent; `cluster.rs`: the cluster; `api.rs`: what the
 //! API reads. What the account that asks may not look
 //! at is called unseen, which is neither.
 
@@ -16,9 +16,9 @@ use anyhow::{Context, bail};
 use super::opening::say;
 use super::{owners, past_purchases};
 use crate::app::config::{
-    AgentConfig, ChainConfig, Environment, Secret, ServiceConfig, ServiceOptions,
+    AgentConfig, ChainConfig, EngineConfig, Environment, Secret, ServiceConfig, ServiceOptions,
 };
-use crate::app::{agent, catalog, service};
+use crate::app::{agent, catalog, engines, service};
 use crate::chain::Provider;
 use crate::cluster::NetworkPolicy;
 use crate::engine::Isolation;
@@ -26,6 +26,7 @@ use crate::follower;
 use crate::keeper::{Deployment, Facts};
 use crate::ledger::isolation::{self, LastIsolation};
 use crate::ledger::{Ledger, deployments, roles};
+use crate::process::NO_WALL;
 
 /// Gas of the dearest thing that the agent does: a release takes about 150,000 (measured on the contracts), with some to spare.
 const DEAREST_ACT: u64 = 200_000;
@@ -61,13 +62,23 @@ pub(in crate::app) async fn run(
         let compared = past_purchases::compare(&config, keeper, ledger).await;
         report.add("past purchases", compared)?;
     }
-    if let Some(engine) = &config.engine {
-        cluster::check(&config, engine, &mut report).await?;
+    match &config.engine {
+        Some(EngineConfig::Kubernetes(engine)) => {
+            cluster::check(&config, engine, &mut report).await?;
+        }
+        Some(EngineConfig::Process(engine)) => {
+            let opened = engines::open_process(engine);
+            let well = format!("{NO_WALL}; its jobs lie in {}", engine.directory.display());
+            report.add("engine", opened.map(|_| well))?;
+        }
+        None => {}
     }
     if let (Some(agent), Some(chain)) = (&config.agent, &config.chain) {
         report.add("agent's balance", check_balance(agent, chain).await)?;
     }
-    if let (Some(keeper), Some(ledger), Some(engine)) = (&keeper, &ledger, &config.engine) {
+    if let (Some(keeper), Some(ledger), Some(EngineConfig::Kubernetes(engine))) =
+        (&keeper, &ledger, &config.engine)
+    {
         let seen = check_isolation(keeper, ledger, engine.network_policy).await;
         report.add("isolation", seen)?;
     }

@@ -1,0 +1,176 @@
+//! An engine and its runner, without chain and ledger.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256};
+use serde_json::Value;
+use tidewatch::engine::{Engine, Observation, WorkflowPlan, WorkflowUid};
+use tidewatch::ids::{AgreementId, Did, JobName};
+use tidewatch::process::{ProcessEngine, Runner, Settings};
+use tidewatch::results::{Access, Store};
+use tidewatch::worker::{self, Pace, Wake};
+use tidewatch::workflows::{
+    AlgorithmSpec, Code, InputSpec, JobSpec, Release, ReleaseRule, Resources,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::eventually;
+use crate::support::random_hash;
+use crate::support::service::TIDEWATCH;
+
+/// What the publisher's file holds.
+pub(super) const DATA: &str = "city,litres\nFaro,12\nNazare,30\n";
+
+/// Nothing takes longer on the slowest machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A directory with an engine in it, and a runner unless there shall be none.
+pub(super) struct Bench {
+    pub(super) engine: ProcessEngine,
+    directory: tempfile::TempDir,
+    _runner: Option<DropGuard>,
+}
+
+impl Bench {
+    pub(super) fn start() -> Self {
+        let mut bench = Self::without_runner();
+        let stop = CancellationToken::new();
+        let runner = Runner::new(bench.engine.clone()).unwrap();
+        let pace = Pace::every(Duration::from_millis(20));
+        tokio::spawn(worker::run(runner, pace, Wake::default(), stop.clone()));
+        bench._runner = Some(stop.drop_guard());
+        bench
+    }
+
+    pub(super) fn without_runner() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let open = std::fs::Permissions::from_mode(0o711);
+        std::fs::set_permissions(directory.path(), open).unwrap();
+        std::fs::write(directory.path().join("data.csv"), DATA).unwrap();
+        let results = format!("file://{}", directory.path().join("results").display());
+        let access = Access {
+            allow_file: true,
+            ..Access::default()
+        };
+        let records = Store::open(&results, &access).unwrap();
+        let mut settings = Settings::new(directory.path().join("jobs"), results);
+        settings.program = TIDEWATCH.into();
+        let engine = ProcessEngine::open(settings).unwrap().with_records(records);
+        Self {
+            engine,
+            directory,
+            _runner: None,
+        }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A plan that runs this line of shell.
+    pub(super) fn plan(&self, shell: &str) -> WorkflowPlan {
+        let spec = JobSpec {
+            version: 1,
+            agreement: AgreementId(random_hash()),
+            did: Did(B256::repeat_byte(0xab)),
+            consumer: Address::ZERO,
+            algorithm: AlgorithmSpec {
+                did: None,
+                image: "docker.io/library/busybox".to_owned(),
+                tag: None,
+                digest: "none".to_owned(),
+                entrypoint: "exec sh $ALGO".to_owned(),
+                code: Some(Code::from(shell)),
+                vetted: true,
+            },
+            inputs: vec![InputSpec {
+                index: 0,
+                url: format!("file://{}", self.path("data.csv").display()),
+                checksum: None,
+                content_type: None,
+                secret: None,
+            }],
+            resources: Resources {
+                cpu: "1".to_owned(),
+                memory: "128Mi".to_owned(),
+                disk: "16Mi".to_owned(),
+                max_execution_seconds: 60,
+            },
+            allow_network: false,
+            release: ReleaseRule {
+                results: Release::Raw,
+                logs: Release::Raw,
+                review: false,
+                result_bytes: 1 << 20,
+                result_files: 10,
+                log_bytes: 1 << 20,
+            },
+            filter: None,
+        };
+        let job = random_hash().to_string();
+        WorkflowPlan {
+            job: format!("job-{}", &job[2..34]).parse().unwrap(),
+            spec_digest: JobSpec::digest(&spec.to_bytes().unwrap()),
+            spec,
+            run_as: 10_000 + u32::from(random_hash()[0]),
+            attempts_before: 0,
+        }
+    }
+
+    /// Makes and starts a workflow.
+    pub(super) async fn begin(&self, plan: &WorkflowPlan) -> WorkflowUid {
+        let uid = self.engine.ensure(plan).await.unwrap().uid;
+        assert!(self.engine.start(plan, &uid, 1).await.unwrap());
+        uid
+    }
+
+    pub(super) async fn run(&self, plan: &WorkflowPlan) -> Observation {
+        self.begin(plan).await;
+        self.ended(&plan.job).await
+    }
+
+    /// The workflow once it is as wanted.
+    pub(super) async fn when(
+        &self,
+        job: &JobName,
+        what: &str,
+        wanted: impl Fn(&Observation) -> bool,
+    ) -> Observation {
+        eventually(what, PATIENCE, || async {
+            let seen = self.engine.observe(job).await.unwrap()?;
+            wanted(&seen).then_some(seen)
+        })
+        .await
+    }
+
+    pub(super) async fn ended(&self, job: &JobName) -> Observation {
+        let over = |seen: &Observation| seen.status.is_some_and(|status| status.outcome.is_some());
+        self.when(job, "the attempt ended", over).await
+    }
+
+    /// A file of the volume.
+    pub(super) fn volume(&self, job: &JobName, name: &str) -> PathBuf {
+        self.path(&format!("jobs/jobs/{job}/attempts/1/data/{name}"))
+    }
+
+    /// What publishing stored under a key.
+    pub(super) fn result(&self, job: &JobName, key: &str) -> Vec<u8> {
+        let path = self.path(&format!("results/{job}/1/{key}"));
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    pub(super) fn manifest(&self, job: &JobName) -> Value {
+        serde_json::from_slice(&self.result(job, "manifest.json")).unwrap()
+    }
+
+    /// The record of the log, as the collector would take it.
+    pub(super) async fn log(&self, job: &JobName) -> String {
+        use futures::TryStreamExt;
+        let stage = tidewatch::engine::Stage::Algorithm;
+        let record = self.engine.record(job, 1, stage).await.unwrap().unwrap();
+        let pieces: Vec<_> = record.try_collect().await.unwrap();
+        String::from_utf8(pieces.concat()).unwrap()
+    }
+}
