@@ -41,6 +41,9 @@ pub(super) fn of(standing: &Standing, now: DateTime<Utc>) -> Vec<Warning> {
         warn(true, "Nothing yet", detail.to_owned());
         return warnings;
     };
+    if let Some(warning) = standing.warning {
+        warn(false, "Development", warning.to_owned());
+    }
     if let Some(halt) = &progress.halt {
         let detail = format!(
             "A block that could never go away did. Nothing is recorded or started until an operator releases it: {halt}"
@@ -139,6 +142,7 @@ mod tests {
             isolation: None,
             pause: None,
             schema: None,
+            warning: None,
         }
     }
 
@@ -168,6 +172,8 @@ mod tests {
             progress.halt = Some("block 90 is another one now".to_owned());
         }
         assert_eq!(titles(&standing, at(1)), ["Halted", "Paused"]);
+        standing.warning = Some("It is no wall.");
+        assert!(titles(&standing, at(1)).contains(&"Development"));
         standing.progress = None;
         assert_eq!(titles(&standing, at(1)), ["Nothing yet"]);
     }

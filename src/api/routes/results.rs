@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::api::Shared;
 use crate::api::admittance::{Admitted, View};
+use crate::api::asker::Asker;
 use crate::api::attachment::{attachment, repr_digest};
 use crate::api::byte_range::Part;
-use crate::api::limits::Asker;
 use crate::api::manifest::{Manifest, ManifestShown};
 use crate::api::parameters::Parameters;
 use crate::api::ports::{CannotSee, Files, Pieces};
