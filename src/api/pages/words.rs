@@ -39,7 +39,7 @@ pub(super) fn duration(length: Duration) -> String {
         (0, h, 0, _) => format!("{h} h"),
         (0, h, m, _) => format!("{h} h {m} min"),
         (1, 0, ..) => "1 day".to_owned(),
-        (d, _, ..) if d > 1 => format!("{d} days"),
+        (d, ..) if d > 1 => format!("{d} days"),
         (d, h, ..) => format!("{d} day {h} h"),
     }
 }
