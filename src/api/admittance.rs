@@ -47,6 +47,22 @@ pub(super) enum View {
     Operator,
 }
 
+impl View {
+    /// Whether exit codes are shown: an algorithm can say a letter by them, so they go where its log goes as it is.
+    pub(super) fn shows_exit_codes(&self) -> bool {
+        match self {
+            Self::Public => false,
+            Self::Party(standing, _) => standing.shows_exit_code(),
+            Self::Operator => true,
+        }
+    }
+
+    /// Whether it is shown what ran a stage.
+    pub(super) const fn shows_runners(&self) -> bool {
+        matches!(self, Self::Operator)
+    }
+}
+
 impl Shared {
     /// Lets operators and parties in to a job. What was erased is gone for both.
     pub(super) async fn admit(&self, known: Known, id: &str) -> Result<Admitted, Problem> {
