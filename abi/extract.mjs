@@ -26,7 +26,7 @@ const contracts = {
   ],
   DIDRegistry: [
     "initialize", "registerAttribute", "addDIDProvider", "removeDIDProvider", "transferDIDOwnership", "getDIDOwner",
-    "isDIDProvider", "getDIDRegistrySize",
+    "isDIDProvider", "getDIDRegistrySize", "grantPermission", "revokePermission",
   ],
   OceanToken: ["initialize(address,address)", "addMinter", "mint", "approve", "balanceOf"],
   Dispenser: ["initialize(address,address)", "requestTokens"],

@@ -36,7 +36,7 @@ pub(super) async fn tag(request: Request, next: Next) -> Response {
         header::VARY,
         HeaderValue::from_static("accept, authorization"),
     );
-    let may_be_kept = headers[header::CACHE_CONTROL] != "no-store";
+    let may_be_kept = !names_no_store(&headers[header::CACHE_CONTROL]);
     let is_small = response
         .body()
         .size_hint()
@@ -47,6 +47,11 @@ pub(super) async fn tag(request: Request, next: Next) -> Response {
     } else {
         response
     }
+}
+
+fn names_no_store(value: &HeaderValue) -> bool {
+    let value = value.to_str().unwrap_or("no-store");
+    value.split(',').any(|word| word.trim() == "no-store")
 }
 
 async fn tagged(response: Response, known: Option<&HeaderValue>) -> Response {

@@ -2,6 +2,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::admittance::View;
 use super::notation::{address, hash, time};
 use crate::engine::{Isolation, Stage, StageObservation};
 use crate::jobs::{Oep12Status, Outcome, Phase, Reason, Status};
@@ -284,12 +285,12 @@ impl From<JobRow> for JobSummary {
 }
 
 impl JobDetails {
-    /// Puts a job together. `for_operator` adds what the algorithm could choose.
+    /// Puts a job together, as somebody may see it: what the algorithm could choose goes where its log goes.
     pub(super) fn new(
         row: JobRow,
         (verdict, workflow, awaited): (Option<VerdictRow>, Option<WorkflowRow>, Option<AwaitedRow>),
         attempts: Vec<AttemptRow>,
-        for_operator: bool,
+        view: &View,
     ) -> Self {
         let exit_code = attempts
             .iter()
@@ -297,7 +298,7 @@ impl JobDetails {
             .flat_map(|attempt| &attempt.stages)
             .find(|stage| stage.stage == Stage::Algorithm)
             .and_then(|stage| stage.exit_code)
-            .filter(|_| for_operator);
+            .filter(|_| view.shows_exit_codes());
         Self {
             summary: row.into(),
             verdict: verdict.map(Verdict::from),
@@ -306,7 +307,7 @@ impl JobDetails {
             queue: None,
             attempts: attempts
                 .into_iter()
-                .map(|attempt| AttemptShown::new(attempt, for_operator))
+                .map(|attempt| AttemptShown::new(attempt, view))
                 .collect(),
             exit_code,
         }
@@ -394,14 +395,14 @@ impl From<AwaitedRow> for Awaited {
 }
 
 impl AttemptShown {
-    fn new(row: AttemptRow, for_operator: bool) -> Self {
+    fn new(row: AttemptRow, view: &View) -> Self {
         let stage = |stage: StageObservation| StageShown {
             stage: stage.stage,
             started_at: stage.started_at.map(time),
             finished_at: stage.finished_at.map(time),
             isolation: stage.isolation,
-            runner: stage.runner.filter(|_| for_operator),
-            exit_code: stage.exit_code.filter(|_| for_operator),
+            runner: stage.runner.filter(|_| view.shows_runners()),
+            exit_code: stage.exit_code.filter(|_| view.shows_exit_codes()),
         };
         Self {
             number: row.number,

@@ -24,6 +24,8 @@ const STREAMS: usize = 2000;
 const STREAMS_OF_ONE: usize = 64;
 /// Judgements of intended purchases at once: each may ask a registry.
 const PREFLIGHTS: usize = 4;
+/// Questions to a node on behalf of sign-ins at once: each may take it seconds.
+const WALLETS: usize = 8;
 /// How often addresses that have not asked for a while are forgotten.
 const FORGETTING: Duration = Duration::from_secs(60);
 
@@ -35,6 +37,7 @@ pub(super) struct Limits {
     streams: Arc<Semaphore>,
     streams_of: Arc<Mutex<HashMap<IpAddr, usize>>>,
     preflights: Semaphore,
+    wallets: Semaphore,
 }
 
 /// Who asks, as far as limits are concerned; `None`: this machine itself, which is not limited.
@@ -50,6 +53,7 @@ impl Limits {
             streams: Arc::new(Semaphore::new(STREAMS)),
             streams_of: Arc::default(),
             preflights: Semaphore::new(PREFLIGHTS),
+            wallets: Semaphore::new(WALLETS),
         }
     }
 
@@ -79,6 +83,13 @@ impl Limits {
     /// A place for a judgement of an intended purchase.
     pub(super) fn preflight(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
         self.preflights
+            .try_acquire()
+            .map_err(|_| Problem::overloaded())
+    }
+
+    /// A place for a question to a node on behalf of a sign-in.
+    pub(super) fn wallet(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+        self.wallets
             .try_acquire()
             .map_err(|_| Problem::overloaded())
     }

@@ -1,13 +1,16 @@
 //! The read-only HTTP API: shows what the ledger knows.
 //!
-//! It refuses to know the chain and the cluster, and it cannot write: its [`Reader`] logs in as a role that can only read. It goes
-//! on answering while node, cluster and workers are away, and says in `/v1/sync` how old its knowledge is.
+//! It refuses to know the chain and the cluster, and it cannot write the ledger: its [`Reader`] logs in as a role that can only read
+//! it, and write nothing but which sign-in challenges were spent. It goes on answering while node, cluster and workers are away, and says in `/v1/sync` how old its knowledge is.
 //!
 //! Layout: `routes/` has one file per route; `router.rs` lists them; `openapi.rs` describes them. `problem.rs` is the form of every
 //! error, `job.rs` and `told.rs` those of jobs and events, `notation.rs` says how times, hashes and addresses are written.
 //! `parameters.rs` and `cursor.rs` read query strings, `body.rs` bodies. `limits.rs`, `caching.rs`, `request_id.rs` and `measure.rs`
 //! surround every route. `feed.rs` and `events.rs` carry what happens to whoever listens, `log_reading.rs` job logs.
-//! `operator_token.rs` decides who is an operator; `ports.rs` is what little may be asked of the world outside.
+//! `caller.rs` says who asks, by `operator_token.rs` and `sign_in/`; `parties.rs` who the parties of an agreement are, `release.rs`
+//! what is let out to them, `admittance.rs` who is let in with both. `manifest.rs` is the form of results,
+//! `attachment.rs` and `byte_range.rs` how their bytes are handed over. `ports.rs` is what little may be
+//! asked of the world outside.
 //!
 //! Invariants:
 //! - every answer that is not a success is `application/problem+json` with a stable `code`: unknown paths and methods, limits and
@@ -20,25 +23,33 @@
 //!   holding a database connection, and those who listen share one bounded ring;
 //! - on a stranger's request nothing is fetched that the publisher did not name.
 
+mod admittance;
+mod attachment;
 mod body;
+mod byte_range;
 mod caching;
+mod caller;
 mod cursor;
 mod events;
 mod feed;
 mod job;
 mod limits;
 mod log_reading;
+mod manifest;
 mod measure;
 mod notation;
 mod openapi;
 mod operator_token;
 mod parameters;
+mod parties;
 mod ports;
 mod problem;
+mod release;
 mod request_id;
 mod router;
 mod routes;
 mod segment;
+mod sign_in;
 mod told;
 
 use std::net::SocketAddr;
@@ -58,9 +69,11 @@ use crate::workflows::Catalog;
 use feed::Feed;
 use limits::Limits;
 use operator_token::OperatorToken;
+use sign_in::SignIn;
 
 pub use openapi::description;
-pub use ports::{Calls, CannotSee, Outside};
+pub use ports::{Calls, CannotSee, Files, Outside, Pieces};
+pub use sign_in::{NoOrigin, Origin, SHORTEST_KEY};
 
 /// What the operator decides about the API.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +88,13 @@ pub struct Settings {
     pub outside: Option<Arc<dyn Outside>>,
     /// What may be asked of a node.
     pub calls: Option<Arc<dyn Calls>>,
+    /// Where results lie; `None`: they cannot be had here.
+    pub files: Option<Arc<dyn Files>>,
+    /// Where people find this API, as sign-in messages name it; `None`: where it listens.
+    pub origin: Option<Origin>,
+    /// File with the secret that sign-ins rest on, at least [`SHORTEST_KEY`] bytes; read anew at every use. `None`: a random one, so
+    /// that sign-ins end with this process and count in no other.
+    pub session_key_file: Option<PathBuf>,
     /// Most requests a second from one address; `None`: any number.
     pub rate: Option<NonZeroU32>,
 }
@@ -95,6 +115,8 @@ struct Shared {
     catalog: Option<watch::Receiver<Arc<Catalog>>>,
     outside: Option<Arc<dyn Outside>>,
     calls: Option<Arc<dyn Calls>>,
+    files: Option<Arc<dyn Files>>,
+    sign_in: Arc<SignIn>,
     operator_token: Arc<OperatorToken>,
     limits: Arc<Limits>,
     feed: Arc<Feed>,
@@ -124,12 +146,18 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let (limits, feed) = (Arc::new(Limits::new(settings.rate)), Arc::new(Feed::new()));
+    let origin = match settings.origin {
+        Some(origin) => origin,
+        None => listener.local_addr().map_err(Error::Accept)?.into(),
+    };
     let shared = Shared {
         reader: reader.clone(),
         keeper: settings.keeper,
         catalog: settings.catalog,
         outside: settings.outside,
         calls: settings.calls,
+        files: settings.files,
+        sign_in: Arc::new(SignIn::at(origin, settings.session_key_file)),
         operator_token: Arc::new(OperatorToken::in_file(settings.operator_token_file)),
         limits: Arc::clone(&limits),
         feed: Arc::clone(&feed),

@@ -19,12 +19,14 @@ use crate::jobs::{Outcome, Phase, Reason};
     tags(
         (name = "jobs", description = "Fulfilled compute conditions and what became of them."),
         (name = "agreements", description = "Purchases, before there is a job."),
+        (name = "sign-in", description = "Showing to hold an account, for reading what is for the parties of an agreement."),
         (name = "chain", description = "What was recorded of the chain, and how far it is known."),
         (name = "health", description = "For probes."),
         (name = "legacy", description = "The reads of Operator-Service and Brizo (OEP-12)."),
     ),
     paths(
         routes::jobs::list, routes::job::show, routes::transitions::of_job, routes::transitions::of_all, routes::logs::read,
+        routes::results::list, routes::results::read, routes::sign_in::challenge, routes::sign_in::begin,
         routes::agreement::show, routes::asset::show, routes::preflight::judge, routes::keeper_events::list, routes::sync::show,
         routes::health::livez, routes::health::readyz, routes::legacy::operator_compute, routes::legacy::running_jobs,
         routes::legacy::brizo_compute,
@@ -38,7 +40,7 @@ pub fn description() -> Value {
     value["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     value["components"]["securitySchemes"]["bearer"] = json!({
         "type": "http", "scheme": "bearer",
-        "description": "The operators' token.",
+        "description": "The access token of a sign-in (POST /v1/sessions), or the operators' token.",
     });
     // Words that are part of the interface come from where they are defined, so that none is missing here.
     let phases: Vec<_> = Phase::ALL.iter().map(|phase| phase.as_str()).collect();

@@ -3,6 +3,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::release::Withheld;
 use crate::fault::Fault;
 use crate::ledger;
 use crate::worker::Chain;
@@ -132,6 +133,75 @@ impl Problem {
         }
     }
 
+    /// A sign-in that is over.
+    pub(super) fn expired_token() -> Self {
+        Self {
+            challenge: Some(r#"Bearer realm="tidewatch", error="invalid_token""#),
+            ..Self::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "The sign-in is over; sign in again.",
+            )
+        }
+    }
+
+    /// Somebody who is known and has no part in what was asked for. The same whether that exists or not.
+    pub(super) fn not_a_party() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "not_a_party",
+            "This account is no party of such a job's agreement.",
+        )
+    }
+
+    /// Something that the parties may not have, or not yet.
+    pub(super) fn not_released(withheld: Withheld) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not_released", withheld.sentence())
+    }
+
+    /// A sign-in that is refused, with a code for each cause.
+    pub(super) fn sign_in_refused(code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            challenge: Some(r#"Bearer realm="tidewatch""#),
+            ..Self::new(StatusCode::UNAUTHORIZED, code, detail)
+        }
+    }
+
+    /// A sign-in message that cannot be read.
+    pub(super) fn invalid_message(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_message", detail)
+    }
+
+    /// There will be results, or may be; there are none yet.
+    pub(super) fn results_not_ready() -> Self {
+        Self {
+            retry_after: Some(SOON),
+            ..Self::new(
+                StatusCode::CONFLICT,
+                "results_not_ready",
+                "The job is not over; its results are published at its end.",
+            )
+        }
+    }
+
+    /// The job is over and published nothing.
+    pub(super) fn results_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "results_not_found",
+            "The job is over and published no results.",
+        )
+    }
+
+    /// No such file among the results.
+    pub(super) fn file_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "file_not_found",
+            "The manifest of this job's results names no such file.",
+        )
+    }
+
     /// No such path.
     pub(super) fn unknown_path() -> Self {
         Self::new(
@@ -200,12 +270,12 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, DONE_ON_CHAIN, detail)
     }
 
-    /// A range of bytes that the log does not have.
+    /// A range of bytes that are not there.
     pub(super) fn range_not_satisfiable(bytes: u64) -> Self {
         Self::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
             "range_not_satisfiable",
-            format!("The log has {bytes} bytes."),
+            format!("There are {bytes} bytes."),
         )
     }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{HeaderName, Method, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,7 +17,10 @@ use super::{Shared, caching, limits, measure, request_id, routes};
 pub(super) fn router(shared: Shared) -> Router {
     let limits = Arc::clone(&shared.limits);
     // Job logs stay as they are: whoever follows one wants each byte at once, and ranges count the bytes as they are.
-    let compressed = DefaultPredicate::new().and(NotForContentType::const_new("text/plain"));
+    // So do result files: their tag and their length are those of the bytes that were published.
+    let compressed = DefaultPredicate::new()
+        .and(NotForContentType::const_new("text/plain"))
+        .and(is_no_file);
     Router::new()
         .route("/v1/jobs", get(routes::jobs::list))
         .route("/v1/jobs/{id}", get(routes::job::show))
@@ -26,6 +29,10 @@ pub(super) fn router(shared: Shared) -> Router {
             get(routes::transitions::of_job),
         )
         .route("/v1/jobs/{id}/logs", get(routes::logs::read))
+        .route("/v1/jobs/{id}/results", get(routes::results::list))
+        .route("/v1/jobs/{id}/results/{*name}", get(routes::results::read))
+        .route("/v1/sign-in/challenges", post(routes::sign_in::challenge))
+        .route("/v1/sessions", post(routes::sign_in::begin))
         .route("/v1/transitions", get(routes::transitions::of_all))
         .route("/v1/agreements/{id}", get(routes::agreement::show))
         .route("/v1/assets/{did}", get(routes::asset::show))
@@ -48,12 +55,18 @@ pub(super) fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
+fn is_no_file(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    !headers.contains_key(header::CONTENT_DISPOSITION)
+}
+
 /// Pages of any origin may read: whatever is not public needs a token, which a browser does not send by itself.
 fn shared_with_pages() -> CorsLayer {
     let told = [
         header::ETAG,
         header::RETRY_AFTER,
         header::CONTENT_RANGE,
+        header::CONTENT_DISPOSITION,
+        HeaderName::from_static("repr-digest"),
         HeaderName::from_static("x-request-id"),
         HeaderName::from_static("x-log-completeness"),
         HeaderName::from_static("x-log-attempt"),
@@ -66,6 +79,7 @@ fn shared_with_pages() -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
+            header::IF_RANGE,
             header::RANGE,
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("x-request-id"),

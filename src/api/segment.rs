@@ -7,16 +7,32 @@ use super::problem::Problem;
 #[derive(Debug)]
 pub(super) struct Segment(pub(super) String);
 
+/// Two such parts; the second may be several, joined by slashes.
+#[derive(Debug)]
+pub(super) struct Segments(pub(super) String, pub(super) String);
+
+fn no_text() -> Problem {
+    Problem::invalid_parameter("path", "text in UTF-8, percent-encoded")
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<(String, String)>::from_request_parts(parts, state).await {
+            Ok(Path((first, rest))) => Ok(Self(first, rest)),
+            Err(_) => Err(no_text()),
+        }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Segment {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(text)) => Ok(Self(text)),
-            Err(_) => Err(Problem::invalid_parameter(
-                "path",
-                "text in UTF-8, percent-encoded",
-            )),
+            Err(_) => Err(no_text()),
         }
     }
 }

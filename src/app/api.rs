@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, Bytes};
-use futures::FutureExt;
+use anyhow::Context;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 
-use super::config::Secret;
-use crate::api::{Calls, CannotSee, Outside};
+use super::config::{ResultsConfig, Secret};
+use crate::api::{Calls, CannotSee, Files, Outside, Pieces};
 use crate::chain::Providers;
 use crate::documents::{self, Documents};
+use crate::ids::JobName;
 use crate::keeper::ContractCalls;
+use crate::results::{self, Access, Existing, Store, keys};
 use crate::worker::Chain;
 use crate::workflows::{Finding, Want};
 
@@ -32,6 +35,21 @@ pub(super) fn calls(urls: &[Secret]) -> anyhow::Result<Option<Arc<dyn Calls>>> {
     }
     let providers = Providers::new(urls.iter().map(Secret::expose))?;
     Ok(Some(Arc::new(Nodes(providers))))
+}
+
+/// Where results lie, if that was said.
+pub(super) fn files(config: Option<&ResultsConfig>) -> anyhow::Result<Option<Arc<dyn Files>>> {
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    let access = Access {
+        options: config.options.clone(),
+        lenient: true,
+        ..Access::default()
+    };
+    let store = Store::open(&config.url, &access.trusting(config.ca_file.as_deref())?);
+    let store = store.context("TIDEWATCH_RESULTS_URL")?;
+    Ok(Some(Arc::new(Stored(store))))
 }
 
 #[derive(Debug)]
@@ -71,4 +89,63 @@ impl Calls for Nodes {
         }
         .boxed()
     }
+
+    fn run(&self, code: Bytes) -> BoxFuture<'_, Result<Bytes, CannotSee>> {
+        async move {
+            match tokio::time::timeout(NODE, self.0.run(code)).await {
+                Ok(Ok(bytes)) => Ok(bytes),
+                Ok(Err(error)) => {
+                    tracing::debug!(error = %Chain(&error), "no node runs code to verify a signature");
+                    Err(CannotSee)
+                }
+                Err(_) => Err(CannotSee),
+            }
+        }
+        .boxed()
+    }
+}
+
+#[derive(Debug)]
+struct Stored(Store);
+
+impl Files for Stored {
+    fn manifest<'a>(
+        &'a self,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<bytes::Bytes>, CannotSee>> {
+        async move {
+            match self.0.read(key).await {
+                Ok(Existing::Found(bytes)) => Ok(Some(bytes)),
+                Ok(Existing::None) => Ok(None),
+                Ok(Existing::Unreadable) => {
+                    tracing::error!(key, "the API's credential may not read results");
+                    Err(CannotSee)
+                }
+                Err(error) => Err(unseen(key, &error)),
+            }
+        }
+        .boxed()
+    }
+
+    fn open<'a>(
+        &'a self,
+        (job, attempt, path): (&'a JobName, u32, &'a str),
+        start: u64,
+    ) -> BoxFuture<'a, Result<Option<(u64, Pieces)>, CannotSee>> {
+        async move {
+            let key = keys::output(job, attempt, path);
+            let opened = self.0.stream(&key, start).await;
+            let opened = opened.map_err(|error| unseen(&key, &error))?;
+            Ok(opened.map(|(size, pieces)| {
+                let pieces = pieces.map(move |piece| piece.map_err(|error| unseen(&key, &error)));
+                (size, pieces.boxed())
+            }))
+        }
+        .boxed()
+    }
+}
+
+fn unseen(key: &str, error: &results::Error) -> CannotSee {
+    tracing::warn!(key, error = %Chain(error), "a result cannot be read now");
+    CannotSee
 }

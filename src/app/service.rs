@@ -140,6 +140,9 @@ impl Service {
             catalog: Some(self.catalog.receiver()),
             outside: Some(super::api::outside(&self.config.documents)?),
             calls: super::api::calls(nodes)?,
+            files: super::api::files(config.results.as_ref())?,
+            origin: config.origin.clone(),
+            session_key_file: config.session_key_file.clone(),
             rate: config.rate,
         };
         let stop = self.supervisor.stop();

@@ -283,6 +283,18 @@ impl Providers {
         Ok(self.ask(question).await?.0)
     }
 
+    /// What code that is on no chain returns on the newest state, as if it made a contract.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn run(&self, code: Bytes) -> Result<Bytes, Error> {
+        let question = move |provider: Provider| {
+            let code = code.clone();
+            async move { provider.run(code).await }
+        };
+        Ok(self.ask(question).await?.0)
+    }
+
     /// The newest block that one provider has.
     ///
     /// # Errors

@@ -164,6 +164,15 @@ impl Provider {
         self.ask_one(call).await?.need(0)
     }
 
+    /// What code that is on no chain returns on the newest state, as if it made a contract.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn run(&self, code: Bytes) -> Result<Bytes, Error> {
+        let call = Call::new("eth_call", json!([{"data": code}, "latest"]));
+        self.ask_one(call).await?.need(0)
+    }
+
     async fn block_by(&self, at: &str) -> Result<Option<Header>, Error> {
         let answers = self.ask_one(Call::block(at)).await?;
         self.header(&answers, 0)

@@ -14,7 +14,7 @@ use crate::chain::RawLog;
 
 /// Version of what [`decode`] and [`describe`](super::describe()) answer; raised whenever either would answer an old log differently, so
 /// that rows derived from it are made again.
-pub const DECODER: i32 = 1;
+pub const DECODER: i32 = 2;
 
 /// Decodes a log of a followed contract by its address and first topic, never by the topic alone.
 ///
@@ -207,6 +207,22 @@ impl Reading<'_> {
                 KeeperEvent::DidProviderRemoved {
                     did: event._did.into(),
                     provider: event._provider,
+                }
+            }
+            Registry::DIDPermissionGranted::SIGNATURE_HASH => {
+                let event: Registry::DIDPermissionGranted = self.event()?;
+                KeeperEvent::DidPermissionGranted {
+                    did: event._did.into(),
+                    owner: event._owner,
+                    grantee: event._grantee,
+                }
+            }
+            Registry::DIDPermissionRevoked::SIGNATURE_HASH => {
+                let event: Registry::DIDPermissionRevoked = self.event()?;
+                KeeperEvent::DidPermissionRevoked {
+                    did: event._did.into(),
+                    owner: event._owner,
+                    grantee: event._grantee,
                 }
             }
             _ => return Ok(None),

@@ -132,6 +132,24 @@ pub enum KeeperEvent {
         /// Who no longer is its provider.
         provider: Address,
     },
+    /// `DIDRegistry.DIDPermissionGranted`.
+    DidPermissionGranted {
+        /// The asset, or the agreement whose id it is.
+        did: Did,
+        /// Its owner, who gave the permission.
+        owner: Address,
+        /// Who has it now.
+        grantee: Address,
+    },
+    /// `DIDRegistry.DIDPermissionRevoked`.
+    DidPermissionRevoked {
+        /// The asset, or the agreement whose id it is.
+        did: Did,
+        /// Its owner, who took the permission back.
+        owner: Address,
+        /// Who no longer has it.
+        grantee: Address,
+    },
     /// `TemplateStoreManager.TemplateProposed` (0.13.2).
     TemplateProposed {
         /// keccak256 of the template's name.
@@ -204,7 +222,9 @@ impl KeeperEvent {
             Self::DidRegistered { did, .. }
             | Self::DidOwnershipTransferred { did, .. }
             | Self::DidProviderAdded { did, .. }
-            | Self::DidProviderRemoved { did, .. } => vec![Subject::Did(*did)],
+            | Self::DidProviderRemoved { did, .. }
+            | Self::DidPermissionGranted { did, .. }
+            | Self::DidPermissionRevoked { did, .. } => vec![Subject::Did(*did)],
             Self::TemplateProposed { .. }
             | Self::TemplateApproved { .. }
             | Self::TemplateRevoked { .. }

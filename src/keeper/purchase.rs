@@ -290,6 +290,27 @@ pub fn transfer_did(contracts: &Contracts, did: Did, new_owner: Address) -> Call
     Call::to(contracts.did_registry, data.abi_encode(), what)
 }
 
+/// Lets an account read what belongs to a DID; only its owner may. A consumer who registered the agreement's id names so who else
+/// may read the logs and results of the agreement's job.
+pub fn grant_permission(contracts: &Contracts, did: Did, grantee: Address) -> Call {
+    let data = DIDRegistry::grantPermissionCall {
+        _did: did.0,
+        _grantee: grantee,
+    };
+    let what = format!("let {grantee} read what belongs to {did}");
+    Call::to(contracts.did_registry, data.abi_encode(), what)
+}
+
+/// Takes such a permission back; only the DID's owner may.
+pub fn revoke_permission(contracts: &Contracts, did: Did, grantee: Address) -> Call {
+    let data = DIDRegistry::revokePermissionCall {
+        _did: did.0,
+        _grantee: grantee,
+    };
+    let what = format!("let {grantee} no longer read what belongs to {did}");
+    Call::to(contracts.did_registry, data.abi_encode(), what)
+}
+
 /// Makes tokens for an account; only a minter may (whoever deployed the contracts is one).
 pub fn mint(contracts: &Contracts, account: Address, amount: U256) -> Call {
     let data = OceanToken::mintCall {

@@ -381,6 +381,8 @@ async fn the_registrys_other_events_and_the_template_stores_decode() {
     for call in [
         purchase::add_did_provider(contracts, did, to),
         purchase::remove_did_provider(contracts, did, to),
+        purchase::grant_permission(contracts, did, to),
+        purchase::revoke_permission(contracts, did, to),
         purchase::transfer_did(contracts, did, to),
     ] {
         events.extend(decoded(&chain, &chain.provider.send(call).await.unwrap()));
@@ -390,6 +392,16 @@ async fn the_registrys_other_events_and_the_template_stores_decode() {
         [
             KeeperEvent::DidProviderAdded { did, provider: to },
             KeeperEvent::DidProviderRemoved { did, provider: to },
+            KeeperEvent::DidPermissionGranted {
+                did,
+                owner: from,
+                grantee: to
+            },
+            KeeperEvent::DidPermissionRevoked {
+                did,
+                owner: from,
+                grantee: to
+            },
             KeeperEvent::DidOwnershipTransferred { did, from, to },
         ]
     );

@@ -4,14 +4,14 @@ use axum::http::HeaderMap;
 
 use crate::api::Shared;
 use crate::api::job::JobDetails;
-use crate::api::operator_token::Caller;
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
 use crate::api::segment::Segment;
 use crate::jobs::Phase;
 use crate::ledger::reader;
 
-/// A job in full, with the verdict rule by rule. What the algorithm could choose (its exit code) is for those who may read its log.
+/// A job in full, with the verdict rule by rule. What the algorithm could choose (its exit code) is for those who
+/// may read its log as it is.
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs",
     params(("id" = String, Path, description = "The job.", pattern = "^job-[0-9a-f]{32}$")),
     security((), ("bearer" = [])),
@@ -25,9 +25,10 @@ pub(in crate::api) async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Json<JobDetails>, Problem> {
-    let caller = shared.operator_token.identify(&headers).await?;
+    let caller = shared.caller(&headers).await?;
     Parameters::read(query.as_deref())?.finish()?;
     let mut transaction = shared.reader.snapshot().await?;
+    let view = shared.view(&mut transaction, caller, &id).await?;
     let (deployment, job) = shared.job(&mut transaction, &id).await?;
     let verdict = reader::find_last_verdict(&mut transaction, job.id).await?;
     let workflow = reader::find_workflow(&mut transaction, deployment, &job.name).await?;
@@ -42,8 +43,7 @@ pub(in crate::api) async fn show(
         _ => None,
     };
     let attempts = reader::list_attempts(&mut transaction, job.id).await?;
-    let for_operator = caller == Caller::Operator;
     let found = (verdict, workflow, awaited);
-    let details = JobDetails::new(job, found, attempts, for_operator);
+    let details = JobDetails::new(job, found, attempts, &view);
     Ok(Json(details.queued(queue)))
 }

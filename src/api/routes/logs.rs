@@ -1,15 +1,17 @@
-use std::ops::Range;
-
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use futures::future::pending;
 use futures::stream::unfold;
 use futures::{Stream, StreamExt};
 use serde::Serialize;
 
+use crate::api::admittance::{Admitted, View};
+use crate::api::byte_range::Part;
 use crate::api::cursor::Cursor;
 use crate::api::limits::Asker;
 use crate::api::log_reading::{LogReading, Piece};
@@ -49,7 +51,8 @@ struct EndShown {
 
 /// What is asked for.
 struct Asked {
-    stage: Stage,
+    /// Whose log; `None`: the one that the asker may have.
+    stage: Option<Stage>,
     follow: bool,
     tail: Option<u32>,
     /// Attempt and bytes before the place where a stream goes on.
@@ -58,12 +61,12 @@ struct Asked {
 }
 
 /// What a stage printed, as bytes, while it runs and after: the same address for both. `follow=true` goes on until the stage's record
-/// is whole; with `Accept: text/event-stream` it is told in events `log` and a last one `end`. For those whom the release rule lets
-/// read it, and operators.
+/// is whole; with `Accept: text/event-stream` it is told in events `log` and a last one `end`. For operators, and for the parties of
+/// the job's agreement as far as the publisher's release rule lets it out; for them a stream ends with their sign-in.
 #[utoipa::path(get, path = "/v1/jobs/{id}/logs", tag = "jobs",
     params(
         ("id" = String, Path, description = "The job.", pattern = "^job-[0-9a-f]{32}$"),
-        ("stage" = Option<String>, Query, description = "Whose: configure, algorithm (if absent), filter or publish.", pattern = "^(configure|algorithm|filter|publish)$"),
+        ("stage" = Option<String>, Query, description = "Whose: configure, algorithm, filter or publish. Absent: the algorithm's; for a party whose release rule says filtered, the filter's.", pattern = "^(configure|algorithm|filter|publish)$"),
         ("follow" = Option<bool>, Query, description = "Whether to wait for what comes."),
         ("tailLines" = Option<u32>, Query, minimum = 0, maximum = 100000, description = "Only so many of the last lines."),
         ("Last-Event-ID" = Option<String>, Header, description = "Streams only: the id of the last event that was had.", pattern = "^02[0-7][0-9a-f]{15}[0-7][0-9a-f]{15}$"),
@@ -82,14 +85,24 @@ pub(in crate::api) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // First of all: somebody who may not read must not learn here whether the job exists.
-    shared.operator_token.require(&headers).await?;
+    let known = shared.known(&headers).await?;
     let asked = asked(query.as_deref(), &headers)?;
+    let Admitted {
+        deployment,
+        job,
+        view,
+    } = shared.admit(known, &id).await?;
+    let (stage, until) = match view {
+        View::Operator => (asked.stage.unwrap_or(Stage::Algorithm), None),
+        View::Party(standing, account) => {
+            let let_out = standing.log(asked.stage).map_err(Problem::not_released)?;
+            let stage = let_out.ok_or_else(Problem::log_not_found)?;
+            (stage, Some(account.until))
+        }
+        View::Public => return Err(Problem::not_a_party()),
+    };
     let mut transaction = shared.reader.snapshot().await?;
-    let (deployment, job) = shared.job(&mut transaction, &id).await?;
-    if reader::is_erased(&mut transaction, job.id).await? {
-        return Err(Problem::erased());
-    }
-    let log = reader::find_job_log(&mut transaction, job.id, asked.stage).await?;
+    let log = reader::find_job_log(&mut transaction, job.id, stage).await?;
     let offset = match (&log, asked.tail, asked.resumed) {
         (Some(log), _, Some((attempt, offset))) if attempt == i64::from(log.attempt) => offset,
         (Some(log), Some(lines), None) => reader::tail_start(&mut transaction, log, lines).await?,
@@ -99,18 +112,20 @@ pub(in crate::api) async fn read(
     let reading = LogReading {
         reader: shared.reader.clone(),
         job: (deployment, job.id, job.name),
-        stage: asked.stage,
+        stage,
         log,
         offset,
         end: None,
         follow: asked.follow,
     };
+    let over = over(until, shared.clock.now());
     if asked.is_events {
         let permit = shared.limits.stream(asker)?;
-        return Ok(events::answer(&shared, permit, told(reading)));
+        let told = told(reading).take_until(Box::pin(over));
+        return Ok(events::answer(&shared, permit, told));
     }
     if asked.follow {
-        return followed(&shared, asker, reading);
+        return followed(&shared, asker, reading, over);
     }
     whole(reading, &headers)
 }
@@ -127,10 +142,11 @@ fn asked(query: Option<&str>, headers: &HeaderMap) -> Result<Asked, Problem> {
     let resumed = events::resumed::<2>(headers, &mut parameters)?;
     parameters.finish()?;
     let stage = match stage.as_deref() {
-        None | Some("algorithm") => Stage::Algorithm,
-        Some("configure") => Stage::Configure,
-        Some("filter") => Stage::Filter,
-        Some("publish") => Stage::Publish,
+        None => None,
+        Some("algorithm") => Some(Stage::Algorithm),
+        Some("configure") => Some(Stage::Configure),
+        Some("filter") => Some(Stage::Filter),
+        Some("publish") => Some(Stage::Publish),
         Some(_) => {
             return Err(Problem::invalid_parameter(
                 "stage",
@@ -171,68 +187,43 @@ fn whole(mut reading: LogReading, headers: &HeaderMap) -> Result<Response, Probl
     // With its length known, a reader can tell a stream that broke off from one that ended.
     let bytes = log.completeness.as_ref().map(|_| log.bytes);
     let mut status = StatusCode::OK;
-    if let Some(bytes) = bytes {
-        described.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        let mut span = reading.offset.min(bytes)..bytes;
-        let asked = headers
-            .get(header::RANGE)
-            .and_then(|value| value.to_str().ok());
-        if let Some(asked) = asked.filter(|_| reading.offset == 0) {
-            match range(asked, bytes) {
-                Some(Ok(part)) => {
-                    let shown = format!("bytes {}-{}/{bytes}", part.start, part.end - 1);
-                    described.extend(
-                        HeaderValue::from_str(&shown).map(|value| (header::CONTENT_RANGE, value)),
-                    );
-                    (status, span) = (StatusCode::PARTIAL_CONTENT, part);
-                }
-                Some(Err(())) => return Ok(unsatisfiable(bytes)),
-                // a form that is not known is to be ignored (RFC 9110 section 14.2)
-                None => {}
+    match bytes {
+        Some(bytes) if reading.offset == 0 => match Part::asked(headers, bytes, &mut described) {
+            Ok(part) => {
+                status = part.status;
+                (reading.offset, reading.end) = (part.span.start, Some(part.span.end));
             }
+            Err(unsatisfiable) => return Ok(*unsatisfiable),
+        },
+        Some(bytes) => {
+            reading.offset = reading.offset.min(bytes);
+            described.insert(header::CONTENT_LENGTH, (bytes - reading.offset).into());
+            reading.end = Some(bytes);
         }
-        described.insert(header::CONTENT_LENGTH, (span.end - span.start).into());
-        (reading.offset, reading.end) = (span.start, Some(span.end));
+        None => {}
     }
     Ok((status, described, Body::from_stream(reading.bytes())).into_response())
 }
 
-fn unsatisfiable(bytes: u64) -> Response {
-    let mut response = Problem::range_not_satisfiable(bytes).into_response();
-    let length = HeaderValue::from_str(&format!("bytes */{bytes}"));
-    response
-        .headers_mut()
-        .extend(length.map(|value| (header::CONTENT_RANGE, value)));
-    response
+/// Ends with a sign-in: whoever goes on listening has to sign in again, and is asked then whether the log is still for him.
+async fn over(until: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    match until {
+        Some(until) => tokio::time::sleep((until - now).to_std().unwrap_or_default()).await,
+        None => pending().await,
+    }
 }
 
-/// The one range that a `Range` names (RFC 9110 section 14.1.2), within so many bytes; `None` for other forms.
-fn range(text: &str, bytes: u64) -> Option<Result<Range<u64>, ()>> {
-    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
-    let number = |text: &str| text.parse::<u64>().ok();
-    let span = match (first.trim(), last.trim()) {
-        ("", last) => bytes.saturating_sub(number(last)?)..bytes,
-        (first, "") => number(first)?..bytes,
-        (first, last) => {
-            let (first, last) = (number(first)?, number(last)?);
-            if first > last {
-                return None;
-            }
-            first..last.saturating_add(1).min(bytes)
-        }
-    };
-    Some(if span.start < span.end {
-        Ok(span)
-    } else {
-        Err(())
-    })
-}
-
-fn followed(shared: &Shared, asker: Asker, reading: LogReading) -> Result<Response, Problem> {
+fn followed(
+    shared: &Shared,
+    asker: Asker,
+    reading: LogReading,
+    over: impl Future<Output = ()> + Send + 'static,
+) -> Result<Response, Problem> {
     let permit = shared.limits.stream(asker)?;
     let headers = described(reading.log.as_ref());
     let stop = shared.stop.clone().cancelled_owned();
-    let bytes = reading.bytes().take_until(stop).map(move |piece| {
+    let bytes = reading.bytes().take_until(stop).take_until(Box::pin(over));
+    let bytes = bytes.map(move |piece| {
         // held for as long as the stream lives
         let _permit = &permit;
         piece
@@ -287,21 +278,4 @@ fn ended(reading: &LogReading) -> Event {
         bytes: log.map_or(0, |log| log.bytes),
     };
     events::event("end", None, &data)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_read_and_what_is_no_range_is_ignored() {
-        assert_eq!(range("bytes=0-4", 10), Some(Ok(0..5)));
-        assert_eq!(range("bytes=7-", 10), Some(Ok(7..10)));
-        assert_eq!(range("bytes=-3", 10), Some(Ok(7..10)));
-        assert_eq!(range("bytes=5-99", 10), Some(Ok(5..10)));
-        assert_eq!(range("bytes=10-", 10), Some(Err(())));
-        for other in ["bytes=0-1,3-4", "lines=1-2", "bytes=4-2", "bytes=a-b"] {
-            assert_eq!(range(other, 10), None, "{other}");
-        }
-    }
 }

@@ -10,6 +10,8 @@ pub(super) mod keeper_events;
 pub(super) mod legacy;
 pub(super) mod logs;
 pub(super) mod preflight;
+pub(super) mod results;
+pub(super) mod sign_in;
 pub(super) mod sync;
 pub(super) mod transitions;
 
@@ -33,7 +35,7 @@ impl Shared {
     }
 
     /// The deployment that is shown, with its contracts, for what cannot be told without them.
-    async fn contracts(
+    pub(super) async fn contracts(
         &self,
         transaction: &mut Transaction,
     ) -> Result<(DeploymentId, &Deployment), Problem> {
@@ -59,7 +61,7 @@ impl Shared {
     }
 
     /// The job that a path names, with its deployment. A text that is no job id names no job.
-    async fn job(
+    pub(super) async fn job(
         &self,
         transaction: &mut Transaction,
         id: &str,

@@ -63,10 +63,7 @@ pub(super) fn read_engine(
         );
     }
     let results_url = options.results_url.clone().unwrap_or_default();
-    if !["s3://", "gs://", "az://"]
-        .iter()
-        .any(|scheme| results_url.starts_with(scheme))
-    {
+    if !is_store(&results_url) {
         faults.add(
             "TIDEWATCH_RESULTS_URL",
             "must say where results go: s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",
@@ -118,6 +115,12 @@ pub(super) fn read_engine(
         // What is wrong with it is said where documents' settings are read.
         ipfs_gateway: read_gateway(options.ipfs_gateway.as_deref(), &mut Faults::default()),
     }
+}
+
+/// Whether an address can be one of an object store that results go to.
+pub(super) fn is_store(address: &str) -> bool {
+    let schemes = ["s3://", "gs://", "az://"];
+    schemes.iter().any(|scheme| address.starts_with(scheme))
 }
 
 /// What the word stands for; the first of `known` if there is none.

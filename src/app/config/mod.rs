@@ -8,10 +8,11 @@
 //! - `options.rs`: flags and their variables as clap sees them;
 //! - `source.rs`: looking a value up, with its `…_FILE` twin, and collecting faults;
 //! - `endpoints.rs`: the chain's nodes, and how many must agree;
-//! - `service.rs`: what `run` needs, role by role; `roles.rs`: the roles; `engine.rs`, `turns.rs`, `agent.rs`: the
-//!   engine's, the dispatcher's and the agent's part.
+//! - `service.rs`: what `run` needs, role by role; `roles.rs`: the roles; `engine.rs`, `turns.rs`, `agent.rs`, `api.rs`: the
+//!   engine's, the dispatcher's, the agent's and the API's part.
 
 mod agent;
+mod api;
 mod endpoints;
 mod engine;
 mod options;
@@ -22,8 +23,9 @@ mod turns;
 
 pub use agent::AgentConfig;
 pub(super) use endpoints::read_endpoints;
+pub use api::{ApiConfig, ResultsConfig};
 pub use engine::EngineConfig;
 pub use options::ServiceOptions;
 pub use roles::Role;
-pub use service::{ApiConfig, ChainConfig, ServiceConfig};
+pub use service::{ChainConfig, ServiceConfig};
 pub use source::{Environment, Faults, Secret};

@@ -133,6 +133,14 @@ pub struct ServiceOptions {
     #[arg(long, env = "TIDEWATCH_API_RATE")]
     pub api_rate: Option<String>,
 
+    /// Where people find the API, as sign-in messages name it: https://host
+    #[arg(long, env = "TIDEWATCH_API_ORIGIN")]
+    pub api_origin: Option<String>,
+
+    /// File with the secret that sign-ins rest on
+    #[arg(long, env = "TIDEWATCH_API_SESSION_KEY_FILE")]
+    pub api_session_key_file: Option<PathBuf>,
+
     /// Address of the metrics
     #[arg(long, env = "TIDEWATCH_METRICS_LISTEN")]
     pub metrics_listen: Option<String>,

@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use url::Url;
 
 use super::agent::{self, AgentConfig};
+use super::api::{ApiConfig, read_api};
 use super::endpoints::{read_endpoints, read_quorum};
 use super::engine::{EngineConfig, read_engine};
 use super::roles::{Role, read_roles};
@@ -57,24 +57,6 @@ pub struct ChainConfig {
     /// Conditions owed before it start nothing; `None`: the irreversible block when first followed.
     pub act_from_block: Option<u64>,
 }
-
-/// The API.
-#[derive(Debug)]
-pub struct ApiConfig {
-    /// The reader's own login.
-    pub database_url: Secret,
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// File with the operators' token.
-    pub operator_token_file: Option<PathBuf>,
-    /// Most requests a second from one address; `None`: any number.
-    pub rate: Option<NonZeroU32>,
-    /// The nodes' endpoints, if any were named and no other role asks them: for what no event tells. They can hold a key.
-    pub rpc_urls: Vec<Secret>,
-}
-
-/// Requests a second from one address unless said otherwise: a person with a page open asks for a few.
-const USUAL_RATE: u32 = 50;
 
 impl ServiceConfig {
     /// Reads and checks everything.
@@ -204,51 +186,8 @@ fn read_rule<T: FromStr<Err: std::fmt::Display>>(
     faults.check(variable, read)
 }
 
-fn read_api(
-    options: &ServiceOptions,
-    environment: &Environment,
-    is_without_chain: bool,
-    faults: &mut Faults,
-) -> Option<ApiConfig> {
-    let database_url = environment.secret("TIDEWATCH_API_DATABASE_URL", faults);
-    if database_url.is_none() {
-        faults.add(
-            "TIDEWATCH_API_DATABASE_URL",
-            "is required: the reader's own login; there is no fallback to the writer's",
-        );
-    }
-    let listen = read_address(
-        options.api_listen.as_deref(),
-        "127.0.0.1:8080",
-        "TIDEWATCH_API_LISTEN",
-        faults,
-    );
-    let rate = options
-        .api_rate
-        .as_deref()
-        .map_or(Ok(USUAL_RATE), str::parse);
-    let rate = rate.map_err(|_| {
-        "must be a number of requests a second from one address; 0: any number".to_owned()
-    });
-    let rate = faults.check("TIDEWATCH_API_RATE", rate);
-    // A node is asked only for what no event tells, so the API runs without one.
-    let has_nodes =
-        options.rpc_urls.is_some() || environment.get("TIDEWATCH_RPC_URLS_FILE").is_some();
-    let rpc_urls = match has_nodes && is_without_chain {
-        true => read_endpoints(options.rpc_urls.as_deref(), environment, faults),
-        false => Vec::new(),
-    };
-    Some(ApiConfig {
-        database_url: database_url?,
-        listen: listen?,
-        operator_token_file: options.operator_token_file.clone(),
-        rate: NonZeroU32::new(rate?),
-        rpc_urls,
-    })
-}
-
 /// An address to listen on; `usual` if none is given.
-fn read_address(
+pub(super) fn read_address(
     text: Option<&str>,
     usual: &str,
     variable: &str,

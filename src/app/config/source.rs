@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables that this version knows, without the prefix `TIDEWATCH_`.
-const KNOWN: [&str; 39] = [
+const KNOWN: [&str; 41] = [
     "ACCESS_MODE",
     "ACT_AT",
     "ACT_FROM_BLOCK",
@@ -14,7 +14,9 @@ const KNOWN: [&str; 39] = [
     "API_DATABASE_URL",
     "API_DATABASE_URL_FILE",
     "API_LISTEN",
+    "API_ORIGIN",
     "API_RATE",
+    "API_SESSION_KEY_FILE",
     "CA_FILE",
     "CACHE",
     "CATALOG",
@@ -46,8 +48,7 @@ const KNOWN: [&str; 39] = [
 ];
 
 /// Variables that the interface names and a later version brings: set, they would be silently without effect.
-const LATER: [&str; 5] = [
-    "API_ORIGIN",
+const LATER: [&str; 4] = [
     "LOGS_RETENTION",
     "RESULTS_RETENTION",
     "RESULTS_SECRET_FILE",

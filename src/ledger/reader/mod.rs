@@ -1,7 +1,8 @@
 //! The API's view of the ledger: a handle whose login can read and nothing else, and the queries behind the routes.
 //!
-//! It refuses to write, and refuses to start under a login that could: the login is the wall, and a wall that is not there must
-//! be seen at once. That its connections are read-only by default is a second, weaker one (a session can turn it off).
+//! It refuses to write the ledger, and refuses to start under a login that could: the login is the wall, and a wall that is not
+//! there must be seen at once. That its connections are read-only by default is a second, weaker one (a session can turn it off);
+//! `sign_in.rs` alone turns it off, for the one table outside of the ledger that remembers which challenges were spent.
 //!
 //! Layout: `login.rs` judges the login; one file per table for the rest. Rows leave this module as typed values; how they look
 //! to people is the API's matter. The public part of frozen specifications comes from the view `tidewatch.workflows`, so the
@@ -23,6 +24,9 @@ mod job_logs;
 mod jobs;
 mod login;
 mod queue;
+mod release;
+mod results;
+mod sign_in;
 mod told;
 mod transitions;
 mod verdicts;
@@ -50,6 +54,9 @@ pub use holdings::{find_facts, list_about, list_assets_events};
 pub use job_logs::{JobLog, chunk_from, find as find_job_log, tail_start};
 pub use jobs::{JobFilter, JobRow, find as find_job, list as list_jobs};
 pub use queue::{QueueRow, find as find_in_queue};
+pub use release::{ReleaseRow, find as find_release};
+pub use results::{ResultsRow, find as find_results};
+pub use sign_in::spend as spend_nonce;
 pub use told::{ToldEvent, agreements_of, list_about as list_told, logs_of};
 pub use transitions::{
     StreamPlace, StreamedTransition, TransitionRow, list as list_transitions, list_streamed,

@@ -5,8 +5,8 @@ BEGIN
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO tidewatch_writer', current_database());
 END $$;
 
-REVOKE ALL ON SCHEMA ledger, tidewatch FROM PUBLIC, tidewatch_writer, tidewatch_reader, tidewatch_auditor;
-REVOKE ALL ON ALL TABLES IN SCHEMA ledger, tidewatch FROM PUBLIC, tidewatch_writer, tidewatch_reader, tidewatch_auditor;
+REVOKE ALL ON SCHEMA ledger, tidewatch, sign_in FROM PUBLIC, tidewatch_writer, tidewatch_reader, tidewatch_auditor;
+REVOKE ALL ON ALL TABLES IN SCHEMA ledger, tidewatch, sign_in FROM PUBLIC, tidewatch_writer, tidewatch_reader, tidewatch_auditor;
 
 -- The writer: rows, never the schema. What only grows can be added to and not changed, beside the triggers that say the same.
 GRANT USAGE ON SCHEMA ledger, tidewatch TO tidewatch_writer;
@@ -41,6 +41,9 @@ GRANT SELECT ON
     ledger.jobs, ledger.job_state, ledger.verdicts, ledger.job_evidence, ledger.job_attempts, ledger.transitions,
     ledger.job_logs, ledger.job_log_chunks, ledger.results, ledger.operator_actions, ledger.parked, ledger.facts, ledger.erasures
 TO tidewatch_reader;
+-- And the one table that it writes: what was spent is added and, once it is over, taken away; never changed.
+GRANT USAGE ON SCHEMA sign_in TO tidewatch_reader;
+GRANT SELECT, INSERT, DELETE ON sign_in.spent_nonces TO tidewatch_reader;
 
 -- The auditor: the views, and nothing under them.
 GRANT USAGE ON SCHEMA tidewatch TO tidewatch_auditor;

@@ -105,6 +105,7 @@ async fn apply(ledger: &Ledger) -> Result<bool, Error> {
     let is_done = sqlx::query_scalar!(
         r#"SELECT has_table_privilege('tidewatch_writer', 'ledger.transitions', 'INSERT')
               AND has_table_privilege('tidewatch_reader', 'ledger.job_log_chunks', 'SELECT')
+              AND has_table_privilege('tidewatch_reader', 'sign_in.spent_nonces', 'INSERT')
               AND has_table_privilege('tidewatch_auditor', 'tidewatch.workflows', 'SELECT')
               AND pg_has_role(session_user, (SELECT relowner FROM pg_class WHERE oid = 'ledger.transitions'::regclass), 'USAGE')
               AS "is_done!""#
@@ -133,7 +134,7 @@ fn is_not_allowed(error: &sqlx::Error) -> bool {
 pub async fn list_lacking(connection: &mut PgConnection) -> Result<Vec<&'static str>, Error> {
     let rights = [
         (Role::Writer, "ledger.late_blocks", "INSERT"),
-        (Role::Reader, "tidewatch.providers", "SELECT"),
+        (Role::Reader, "sign_in.spent_nonces", "INSERT"),
         (Role::Auditor, "tidewatch.repairs", "SELECT"),
     ];
     let mut lacking = Vec::new();
