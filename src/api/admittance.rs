@@ -120,9 +120,13 @@ impl Shared {
             .unwrap_or_else(|_| JobName::derive(0, Address::ZERO, B256::ZERO));
         let job = reader::find_job(transaction, deployment, &name).await?;
         let parties = parties(transaction, (deployment, keeper), job.as_ref()).await?;
-        let release =
-            reader::find_release(transaction, deployment, &name, job.as_ref().map(|job| job.id))
-                .await?;
+        let release = reader::find_release(
+            transaction,
+            deployment,
+            &name,
+            job.as_ref().map(|job| job.id),
+        )
+        .await?;
         let Some(job) = job.filter(|_| parties.includes(account.address)) else {
             return Ok(None);
         };
@@ -150,7 +154,13 @@ async fn parties(
     job: Option<&JobRow>,
 ) -> Result<Parties, Error> {
     let (asset, agreement, at) = job.map_or_else(
-        || (Did(B256::ZERO), AgreementId(B256::ZERO), Position::default()),
+        || {
+            (
+                Did(B256::ZERO),
+                AgreementId(B256::ZERO),
+                Position::default(),
+            )
+        },
         |job| {
             let at = Position {
                 block: job.block.number,

@@ -41,7 +41,8 @@ impl Part {
         described.insert(header::CONTENT_LENGTH, part.length().into());
         if part.status == StatusCode::PARTIAL_CONTENT {
             let shown = format!("bytes {}-{}/{bytes}", part.span.start, part.span.end - 1);
-            described.extend(HeaderValue::from_str(&shown).map(|value| (header::CONTENT_RANGE, value)));
+            described
+                .extend(HeaderValue::from_str(&shown).map(|value| (header::CONTENT_RANGE, value)));
         }
         Ok(part)
     }

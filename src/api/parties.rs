@@ -171,10 +171,7 @@ mod tests {
         assert_eq!(parties(history.clone(), 2, vec![]), with_one);
         assert_eq!(parties(history.clone(), 3, vec![]), both);
         let replaced = vec![added(ONE), registered, added(TWO)];
-        assert_eq!(
-            parties(replaced, 9, vec![]),
-            vec![CONSUMER, OWNER, TWO]
-        );
+        assert_eq!(parties(replaced, 9, vec![]), vec![CONSUMER, OWNER, TWO]);
         let other = KeeperEvent::DidProviderAdded {
             did: AGREEMENT,
             provider: ONE,

@@ -73,8 +73,14 @@ pub(in crate::api) async fn read(
     let mut described = HeaderMap::new();
     described.extend([
         (header::CACHE_CONTROL, PRIVATE),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'")),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("sandbox; default-src 'none'"),
+        ),
         (header::CONTENT_TYPE, media_type(&file.media_type)),
         (header::CONTENT_DISPOSITION, attachment(&file.path)),
         (REPR_DIGEST, repr_digest(file.sha256)),
@@ -82,7 +88,10 @@ pub(in crate::api) async fn read(
     ]);
     let mut asked = headers;
     // A range of another representation is none of this one (RFC 9110 section 13.1.5).
-    if asked.get(header::IF_RANGE).is_some_and(|known| *known != tag) {
+    if asked
+        .get(header::IF_RANGE)
+        .is_some_and(|known| *known != tag)
+    {
         asked.remove(header::RANGE);
     }
     let part = match Part::asked(&asked, file.size, &mut described) {
@@ -160,8 +169,7 @@ fn away() -> Problem {
 
 /// Publishing tells it by the file's name alone, so it is no more than a hint, and nothing is rendered by it.
 fn media_type(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text)
-        .unwrap_or(HeaderValue::from_static("application/octet-stream"))
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }
 
 /// The first `length` bytes.

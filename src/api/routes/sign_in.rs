@@ -79,9 +79,11 @@ pub(in crate::api) async fn challenge(
     Parameters::read(query.as_deref())?.finish()?;
     let wanted: Wanted = body::read(request).await?;
     let account: Option<Address> = wanted.address.parse().ok();
-    let account = account.filter(|_| wanted.address.starts_with("0x")).ok_or_else(|| {
-        Problem::invalid_body("\"address\" must be an account, 0x and 40 hexadecimal digits.")
-    })?;
+    let account = account
+        .filter(|_| wanted.address.starts_with("0x"))
+        .ok_or_else(|| {
+            Problem::invalid_body("\"address\" must be an account, 0x and 40 hexadecimal digits.")
+        })?;
     let chain_id = shared.chain_id()?;
     let is_wallet = match wanted.contract_wallet {
         Some(told) => told,
@@ -110,7 +112,10 @@ pub(in crate::api) async fn begin(
     Parameters::read(query.as_deref())?.finish()?;
     let signed: Signed = body::read(request).await?;
     let wanted = "\"signature\" must be 0x and hexadecimal digits, of at most 16 KiB.";
-    let signature = signed.signature.strip_prefix("0x").filter(|digits| digits.len() <= 2 * LONGEST_SIGNATURE);
+    let signature = signed
+        .signature
+        .strip_prefix("0x")
+        .filter(|digits| digits.len() <= 2 * LONGEST_SIGNATURE);
     let signature = signature.and_then(|digits| alloy::hex::decode(digits).ok());
     let signature = signature.ok_or_else(|| Problem::invalid_body(wanted))?;
     let chain_id = shared.chain_id()?;
@@ -118,7 +123,9 @@ pub(in crate::api) async fn begin(
     let on = (&shared.sign_in.origin, &key);
     let accepted = Accepted::read(&signed.message, on, chain_id, shared.clock.now())
         .map_err(|refused| refusal(&refused))?;
-    shared.verify(&accepted, &signed.message, &signature).await?;
+    shared
+        .verify(&accepted, &signed.message, &signature)
+        .await?;
     // Last, so that only who can sign it can spend it.
     if !reader::spend_nonce(&shared.reader, &accepted.nonce, accepted.expires_at).await? {
         let detail = "This message was used to sign in before; ask for a new one.";

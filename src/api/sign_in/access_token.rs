@@ -70,7 +70,10 @@ impl Account {
 }
 
 fn mac(key: &Key, origin: &Origin, [address, chain_id, until]: [&[u8]; 3]) -> [u8; 32] {
-    key.mac(TOKEN, &[address, chain_id, until, origin.as_str().as_bytes()])
+    key.mac(
+        TOKEN,
+        &[address, chain_id, until, origin.as_str().as_bytes()],
+    )
 }
 
 #[cfg(test)]
@@ -91,7 +94,10 @@ mod tests {
         assert_eq!(Account::read(token.as_bytes(), (&other, &key), 8996), None);
         assert_eq!(Account::read(token.as_bytes(), (&origin, &key), 1), None);
         let renewed = Key::of(b"two");
-        assert_eq!(Account::read(token.as_bytes(), (&origin, &renewed), 8996), None);
+        assert_eq!(
+            Account::read(token.as_bytes(), (&origin, &renewed), 8996),
+            None
+        );
         for place in 0..BYTES {
             let mut bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
             bytes[place] ^= 1;

@@ -122,7 +122,8 @@ impl Accepted {
             issued_at: message.issued_at,
             expires_at,
         };
-        let nonce: [u8; NONCE_BYTES] = hex::decode_to_array(message.nonce).map_err(|_| Refused::Unknown)?;
+        let nonce: [u8; NONCE_BYTES] =
+            hex::decode_to_array(message.nonce).map_err(|_| Refused::Unknown)?;
         let (random, _) = nonce.split_at(RANDOM_BYTES);
         let expected = written.nonce(key, random);
         let is_ours = bool::from(expected.as_bytes().ct_eq(message.nonce.as_bytes()));
@@ -193,7 +194,13 @@ mod tests {
     }
 
     fn issued(is_wallet: bool) -> Challenge {
-        Challenge::issue((&origin(), &Key::of(b"one")), ACCOUNT, CHAIN, is_wallet, now())
+        Challenge::issue(
+            (&origin(), &Key::of(b"one")),
+            ACCOUNT,
+            CHAIN,
+            is_wallet,
+            now(),
+        )
     }
 
     fn read(text: &str, now: DateTime<Utc>) -> Result<Accepted, Refused> {
@@ -206,16 +213,25 @@ mod tests {
         let accepted = read(&text, now()).unwrap();
         assert_eq!(accepted.address, ACCOUNT);
         assert_eq!(accepted.keys_until, accepted.expires_at);
-        assert_ne!(read(&issued(false).message, now()).unwrap().nonce, accepted.nonce);
+        assert_ne!(
+            read(&issued(false).message, now()).unwrap().nonce,
+            accepted.nonce
+        );
         let late = now() + TimeDelta::minutes(10);
         assert_eq!(read(&text, late), Err(Refused::Expired));
-        assert_eq!(read(&text, now() - TimeDelta::minutes(2)), Err(Refused::Expired));
+        assert_eq!(
+            read(&text, now() - TimeDelta::minutes(2)),
+            Err(Refused::Expired)
+        );
 
         // A contract wallet has a day; a key has its ten minutes all the same.
         let text = issued(true).message;
         let accepted = read(&text, now() + TimeDelta::hours(23)).unwrap();
         assert!(accepted.keys_until < now() + TimeDelta::minutes(10));
-        assert_eq!(read(&text, now() + TimeDelta::hours(24)), Err(Refused::Expired));
+        assert_eq!(
+            read(&text, now() + TimeDelta::hours(24)),
+            Err(Refused::Expired)
+        );
     }
 
     #[test]
@@ -223,14 +239,23 @@ mod tests {
         let text = issued(false).message;
         let other = Address::repeat_byte(0xc1).to_checksum(None);
         let own = ACCOUNT.to_checksum(None);
-        let nonce = text.split("Nonce: ").nth(1).unwrap().split('\n').next().unwrap();
+        let nonce = text
+            .split("Nonce: ")
+            .nth(1)
+            .unwrap()
+            .split('\n')
+            .next()
+            .unwrap();
         let unknown = [
             (own.as_str(), other.as_str()),
             ("2026-01-31T12:10:00Z", "2026-02-28T12:10:00Z"),
             ("2026-01-31T12:00:00Z", "2026-01-31T12:00:01Z"),
             ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.0Z"),
             ("Signing costs", "Sinning costs"),
-            (nonce, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
+            (
+                nonce,
+                "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            ),
             (nonce, "abcdefgh"),
             ("\nExpiration Time: 2026-01-31T12:10:00Z", ""),
         ];
@@ -239,10 +264,22 @@ mod tests {
             assert_ne!(changed, text);
             assert_eq!(read(&changed, now()), Err(Refused::Unknown), "{to}");
         }
-        for (from, to) in [("data.example", "evil.example"), ("data.example wants", "data.example:81 wants"), ("data.example wants", "http://data.example wants"), ("URI: https", "URI: http")] {
-            assert_eq!(read(&text.replacen(from, to, 1), now()), Err(Refused::WrongDomain(origin())), "{to}");
+        for (from, to) in [
+            ("data.example", "evil.example"),
+            ("data.example wants", "data.example:81 wants"),
+            ("data.example wants", "http://data.example wants"),
+            ("URI: https", "URI: http"),
+        ] {
+            assert_eq!(
+                read(&text.replacen(from, to, 1), now()),
+                Err(Refused::WrongDomain(origin())),
+                "{to}"
+            );
         }
-        assert_eq!(read(&text.replace("8996", "1"), now()), Err(Refused::WrongChain(CHAIN)));
+        assert_eq!(
+            read(&text.replace("8996", "1"), now()),
+            Err(Refused::WrongChain(CHAIN))
+        );
         assert!(matches!(read("hello", now()), Err(Refused::Malformed(_))));
         let more = format!("{text}\nRequest ID: 1");
         assert_eq!(read(&more, now()), Err(Refused::Unknown));

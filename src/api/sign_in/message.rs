@@ -61,7 +61,9 @@ impl<'a> Message<'a> {
         lines.take("empty", empty)?;
         if lines.peek() != Some("") {
             let wanted = "a statement in letters, digits, blanks and the marks of RFC 3986";
-            lines.take(wanted, |line| line.bytes().all(is_of_statement).then_some(()))?;
+            lines.take(wanted, |line| {
+                line.bytes().all(is_of_statement).then_some(())
+            })?;
         }
         lines.take("empty", empty)?;
         let uri = lines.field("URI: ", "\"URI: \" and a URI", |uri| {
@@ -287,7 +289,11 @@ Resources:
             ("Chain ID: 1", "Chain ID: +1", 8),
             ("Nonce: 32891756", "Nonce: 3289175", 9),
             ("Nonce: 32891756", "Nonce: 3289-1756", 9),
-            ("Issued At: 2021-09-30T16:25:24Z", "Issued At: yesterday", 10),
+            (
+                "Issued At: 2021-09-30T16:25:24Z",
+                "Issued At: yesterday",
+                10,
+            ),
             ("\nExpiration", "\r\nExpiration", 10),
             ("Not Before: 2021", "Not Before: x2021", 12),
             ("Request ID", "Request Id", 13),

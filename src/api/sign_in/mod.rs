@@ -32,8 +32,8 @@ use super::problem::Problem;
 pub(super) use access_token::{Account, LIFETIME};
 pub(super) use challenge::{Accepted, Challenge, Refused};
 pub use origin::{NoOrigin, Origin};
-pub use session_key::SHORTEST_KEY;
 pub(super) use session_key::Key;
+pub use session_key::SHORTEST_KEY;
 pub(super) use signature::signer;
 pub(super) use wallet::{Wallet, code_size, has_code};
 

@@ -181,7 +181,11 @@ mod tests {
         assert!(Wallet::claim(wallet, "hello", &SUFFIX).is_none());
         let torn = [&[7; 40][..], &SUFFIX].concat();
         assert!(Wallet::claim(wallet, "hello", &torn).is_none());
-        let whole = (Address::repeat_byte(2), Bytes::from_static(b"make"), Bytes::from_static(b"sig"));
+        let whole = (
+            Address::repeat_byte(2),
+            Bytes::from_static(b"make"),
+            Bytes::from_static(b"sig"),
+        );
         let whole = [&whole.abi_encode_params()[..], &SUFFIX].concat();
         let claim = Wallet::claim(wallet, "hello", &whole).unwrap();
         let plain = Wallet::claim(wallet, "hello", b"sig").unwrap();

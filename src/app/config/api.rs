@@ -140,7 +140,12 @@ mod tests {
             "TIDEWATCH_API_DATABASE_URL".to_owned(),
             "postgres://reader@host/ledger".to_owned(),
         )];
-        let config = read_api(options, &environment.into_iter().collect(), true, &mut faults);
+        let config = read_api(
+            options,
+            &environment.into_iter().collect(),
+            true,
+            &mut faults,
+        );
         assert!(config.is_some());
         faults.to_string()
     }
@@ -158,9 +163,18 @@ mod tests {
         assert!(!right.contains("TIDEWATCH_"), "{right}");
         std::fs::write(key.path(), "0123456789abcdef0123456789abcde\n\n").unwrap();
         let wrong = told(&with("https://data.example/api", key.path()));
-        assert!(wrong.contains("TIDEWATCH_API_ORIGIN must be an origin"), "{wrong}");
-        assert!(wrong.contains("TIDEWATCH_API_SESSION_KEY_FILE must name a file with at least 32"), "{wrong}");
+        assert!(
+            wrong.contains("TIDEWATCH_API_ORIGIN must be an origin"),
+            "{wrong}"
+        );
+        assert!(
+            wrong.contains("TIDEWATCH_API_SESSION_KEY_FILE must name a file with at least 32"),
+            "{wrong}"
+        );
         let missing = told(&with("https://data.example", Path::new("/nowhere/key")));
-        assert!(missing.contains("/nowhere/key, which cannot be read"), "{missing}");
+        assert!(
+            missing.contains("/nowhere/key, which cannot be read"),
+            "{missing}"
+        );
     }
 }

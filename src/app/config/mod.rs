@@ -22,8 +22,8 @@ mod source;
 mod turns;
 
 pub use agent::AgentConfig;
-pub(super) use endpoints::read_endpoints;
 pub use api::{ApiConfig, ResultsConfig};
+pub(super) use endpoints::read_endpoints;
 pub use engine::EngineConfig;
 pub use options::ServiceOptions;
 pub use roles::Role;

@@ -3,38 +3,19 @@
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tidewatch::api::{Calls, CannotSee, Settings};
-use tidewatch::chain::{BlockId, Provider};
+use tidewatch::api::Settings;
 use tidewatch::ids::AgreementId;
 use tidewatch::keeper::{Account, Call, purchase};
 
+use super::node::Node;
 use super::service::{Endpoint, problem};
 use crate::judging::bench::{Bench, default_workflow, document};
 
-/// A real node as the API's port.
-#[derive(Debug)]
-struct Node(Provider);
-
-impl Calls for Node {
-    fn call(&self, to: Address, data: Bytes) -> BoxFuture<'_, Result<Bytes, CannotSee>> {
-        async move {
-            self.0
-                .call(to, data, BlockId::latest())
-                .await
-                .map_err(|_| CannotSee)
-        }
-        .boxed()
-    }
-}
-
 fn with_node(bench: &Bench) -> Settings {
-    let provider = Provider::new(bench.chain.node.url().as_str()).unwrap();
     Settings {
-        calls: Some(Arc::new(Node(provider))),
+        calls: Some(Arc::new(Node::of(&bench.chain))),
         ..Settings::default()
     }
 }

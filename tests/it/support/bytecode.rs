@@ -1,7 +1,7 @@
-//! Three contracts in bytecode, for what no keeper contract does and anybody's contract may do. Each is shown in mnemonics.
+//! Four contracts in bytecode, for what no keeper contract does and anybody's contract may do. Each is shown in mnemonics.
 
 use alloy::hex;
-use alloy::primitives::{Bytes, U256};
+use alloy::primitives::{Address, Bytes, U256};
 use tidewatch::keeper::Call;
 
 /// Makes the calls that its input lists, each as a word with the address, a word with the length, and the data; if one reverts, all
@@ -35,6 +35,32 @@ const ANNOUNCER: &[u8] = &hex!("608036038060806000376060356040356020356000358460
 /// ```
 const TIMELESS: &[u8] = &hex!("60206000f3");
 
+/// A contract wallet of one owner (ERC-1271): answers `isValidSignature(bytes32, bytes)` with the magic value when the signature is
+/// the owner's over the hash, and reverts otherwise, as a Safe does. The owner's address stands between the two parts.
+///
+/// ```text
+/// [0] = the hash; [32] = v; [64] = r; [96] = s                      from where the ABI puts them
+/// STATICCALL(GAS, 1, 0, 128, 128, 32)                               ecrecover
+/// if owner = [128]: RETURN(magic value)  else REVERT(0, 0)
+/// ```
+const WALLET: (&[u8], &[u8]) = (
+    &hex!(
+        "600435600052" // the hash
+        "60a43560f81c602052" // v, a byte at the front of its word
+        "606435604052"
+        "608435606052"
+        "60206080608060006001" "5afa50"
+        "73"
+    ),
+    &hex!("60805114604857600080fd5b631626ba7e60e01b60005260206000f3"),
+);
+
+/// Creation code of a wallet of that owner.
+pub(crate) fn wallet(owner: Address) -> Bytes {
+    let (before, after) = WALLET;
+    created(&[before, owner.as_slice(), after].concat()).into()
+}
+
 /// Creates the contract that makes several calls in one transaction.
 pub(crate) fn create_batcher() -> Call {
     create(BATCHER, "create a batching contract")
@@ -61,12 +87,16 @@ pub(crate) fn batch(calls: &[Call]) -> Bytes {
     input.into()
 }
 
-/// Code that copies what stands behind it into the new account: `CODECOPY(0, 11, length) RETURN(0, length)`.
 fn create(runtime: &[u8], what: &str) -> Call {
+    Call::create(created(runtime), what)
+}
+
+/// Code that copies what stands behind it into the new account: `CODECOPY(0, 11, length) RETURN(0, length)`.
+fn created(runtime: &[u8]) -> Vec<u8> {
     let length = u8::try_from(runtime.len()).unwrap();
     let mut code = vec![
         0x60, length, 0x80, 0x60, 0x0b, 0x60, 0x00, 0x39, 0x60, 0x00, 0xf3,
     ];
     code.extend(runtime);
-    Call::create(code, what)
+    code
 }
