@@ -84,7 +84,10 @@ async fn everything_that_jobs_need_is_looked_at_and_what_lacks_is_said_with_its_
         ("storage", "claims get ReadWriteOnce volumes of class"),
         ("isolation", "denies all traffic"),
         ("agent's balance", "ether"),
-        ("the API's login", "it can read, and nothing else"),
+        (
+            "the API's login",
+            "it can read the ledger, and write nothing of it",
+        ),
     ] {
         well.assert(part, "ok", said);
     }

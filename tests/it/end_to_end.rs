@@ -73,6 +73,14 @@ async fn a_purchase_becomes_a_result() {
     let recorded = world.manifest_sha256(id).await;
     assert_eq!(recorded, Sha256::digest(&manifest).to_vec());
 
+    // The API hands out the same, from the same store.
+    let results = format!("/v1/jobs/{id}/results");
+    let listed: Value = world.get(&service, &results).await.json().await.unwrap();
+    assert_eq!(listed["files"][0]["sha256"], digest);
+    let address = listed["files"][0]["url"].as_str().unwrap();
+    let handed = world.get(&service, address).await;
+    assert_eq!(handed.bytes().await.unwrap(), sum);
+
     let shown = world.kubectl(&["get", "cw", id]).await;
     assert!(shown.contains("finished"), "{shown}");
     world

@@ -128,24 +128,23 @@ async fn released<'a>(
     let known = shared.known(headers).await?;
     Parameters::read(query)?.finish()?;
     let Admitted { job, view, .. } = shared.admit(known, id).await?;
-    match &view {
-        View::Operator => {}
-        // Of a job without a rule there is nothing yet, which is said below.
-        View::Party(standing, _) if standing.rule.is_none() && job.phase != Phase::Finished => {
-            return Err(Problem::results_not_ready());
-        }
-        View::Party(standing, _) => standing.results().map_err(Problem::not_released)?,
-        View::Public => return Err(Problem::not_a_party()),
-    }
-    let results = reader::find_results(&mut *shared.reader.acquire().await?, job.id).await?;
     let is_over = matches!(job.phase, Phase::Finished | Phase::AwaitingReview);
-    let results = results.filter(|_| is_over).ok_or_else(|| {
+    let none = || {
         if is_over {
             Problem::results_not_found()
         } else {
             Problem::results_not_ready()
         }
-    })?;
+    };
+    match &view {
+        View::Operator => {}
+        // Before there is a rule there is nothing that it could be about.
+        View::Party(standing, _) if standing.rule.is_none() => return Err(none()),
+        View::Party(standing, _) => standing.results().map_err(Problem::not_released)?,
+        View::Public => return Err(Problem::not_a_party()),
+    }
+    let results = reader::find_results(&mut *shared.reader.acquire().await?, job.id).await?;
+    let results = results.filter(|_| is_over).ok_or_else(none)?;
     let files = shared.files.as_deref().ok_or_else(|| {
         Problem::not_configured(
             "This process was not told where results lie (TIDEWATCH_RESULTS_URL).",

@@ -28,7 +28,24 @@ async fn the_readers_login_cannot_change_the_ledger_whatever_it_sends() {
     )
     .await
     .unwrap();
+    // The one thing that it writes, and only so: what was spent can be forgotten, and not be changed.
     for statement in [
+        "INSERT INTO sign_in.spent_nonces (nonce, expires_at) VALUES (decode(repeat('01', 32), 'hex'), now())",
+        "SELECT * FROM sign_in.spent_nonces",
+        "DELETE FROM sign_in.spent_nonces",
+    ] {
+        execute(&mut reader, statement).await.unwrap();
+    }
+    for statement in [
+        "UPDATE sign_in.spent_nonces SET expires_at = now()",
+        "TRUNCATE sign_in.spent_nonces",
+        "CREATE TABLE sign_in.mine (a int)",
+        "ALTER TABLE sign_in.spent_nonces ADD COLUMN mine int",
+        "DROP SCHEMA sign_in CASCADE",
+        "CREATE SCHEMA mine",
+        "INSERT INTO ledger.operator_actions (action, subject, reason) VALUES ('jobs release', 'x', 'x')",
+        "INSERT INTO ledger.results (job_id, attempt, manifest_key, manifest_sha256, files, bytes) SELECT 1, 1, '', '', 0, 0",
+        "DELETE FROM ledger.erasures",
         "INSERT INTO ledger.parked (kind, key, reason) VALUES ('job', 'x', 'x')",
         "UPDATE ledger.cursors SET halt = 'x', halted_at = now()",
         "UPDATE ledger.job_state SET phase = 'queued'",

@@ -11,6 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tidewatch::api::Settings;
+use tidewatch::clock::{Clock, SystemClock};
 use tidewatch::ids::{Did, JobName};
 use tidewatch::keeper::{Call, purchase};
 
@@ -255,9 +256,7 @@ impl World {
             tokens.insert(name, person.sign_in(&api).await);
         }
         let (consumer, id) = (people.consumer.address(), chain.deployment.chain_id);
-        let now = chrono::DateTime::parse_from_rfc3339(&rfc3339_now())
-            .unwrap()
-            .timestamp();
+        let now = SystemClock.now().timestamp();
         let forged = |origin: &str, chain, until| token(consumer, chain, until, origin);
         tokens.insert(WHO[14].0, forged(api.origin(), id, now - 1));
         tokens.insert(WHO[15].0, forged(api.origin(), id + 1, now + 600));
@@ -286,12 +285,6 @@ impl World {
     }
 }
 
-/// The moment by the machine's clock, as `date` says it.
-fn rfc3339_now() -> String {
-    use tidewatch::clock::{Clock, SystemClock};
-    SystemClock.now().to_rfc3339()
-}
-
 /// An access token as this API makes them under [`KEY`].
 fn token(account: Address, chain: u64, until: i64, origin: &str) -> String {
     use base64::Engine;
@@ -313,10 +306,15 @@ fn token(account: Address, chain: u64, until: i64, origin: &str) -> String {
 /// Further keys of an asset that is sold under a release rule.
 fn offered(rule: &str) -> String {
     let rule = rule.split(" #").next().unwrap();
-    format!(
-        "privacy: {{allowRawAlgorithm: true}}, release: {{{rule}}}, \
-         filter: {{image: registry.test/filter, checksum: '{DIGEST}', entrypoint: /bin/filter}}"
-    )
+    let filter = format!(
+        ", filter: {{image: registry.test/filter, checksum: '{DIGEST}', entrypoint: /bin/filter}}"
+    );
+    let filter = if rule.contains("filtered") {
+        filter
+    } else {
+        String::new()
+    };
+    format!("privacy: {{allowRawAlgorithm: true}}, release: {{{rule}}}{filter}")
 }
 
 /// Everything that happens around one purchase, in the order that the table tells of.

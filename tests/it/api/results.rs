@@ -152,7 +152,7 @@ async fn results_are_listed_and_handed_over_as_they_were_published() {
     for other in [
         "manifest.json",
         "models",
-        "models%2Fweights.bin/..",
+        "models%2Fweights.bin%2F..",
         "..%2f..%2fmanifest.json",
         "NOTHING",
     ] {

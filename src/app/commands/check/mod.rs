@@ -1,8 +1,10 @@
 //! `check`: asks every part, and says in a line each that it is well, or what is wrong and how to mend it.
 //!
-//! Here the configuration, the databases, the chain and the agent; `cluster.rs`: the cluster. What the account that asks may not look
+//! Here the configuration, the databases, the chain and the agent; `cluster.rs`: the cluster; `api.rs`: what the
+//! API reads. What the account that asks may not look
 //! at is called unseen, which is neither.
 
+mod api;
 mod cluster;
 
 use std::collections::BTreeSet;
@@ -14,7 +16,7 @@ use anyhow::{Context, bail};
 use super::opening::say;
 use super::{owners, past_purchases};
 use crate::app::config::{
-    AgentConfig, ApiConfig, ChainConfig, Environment, Secret, ServiceConfig, ServiceOptions,
+    AgentConfig, ChainConfig, Environment, Secret, ServiceConfig, ServiceOptions,
 };
 use crate::app::{agent, catalog, service};
 use crate::chain::Provider;
@@ -23,7 +25,7 @@ use crate::engine::Isolation;
 use crate::follower;
 use crate::keeper::{Deployment, Facts};
 use crate::ledger::isolation::{self, LastIsolation};
-use crate::ledger::{Ledger, Reader, deployments, roles};
+use crate::ledger::{Ledger, deployments, roles};
 
 /// Gas of the dearest thing that the agent does: a release takes about 150,000 (measured on the contracts), with some to spare.
 const DEAREST_ACT: u64 = 200_000;
@@ -170,10 +172,8 @@ async fn check_databases(
             opened = Some(ledger);
         }
     }
-    if let Some(ApiConfig { database_url, .. }) = &config.api {
-        let reader = Reader::connect(database_url.expose()).await;
-        let well = reader.map(|_| "it can read, and nothing else".to_owned());
-        report.add("the API's login", well.map_err(anyhow::Error::from))?;
+    if let Some(api) = &config.api {
+        api::check(api, report).await?;
     }
     Ok(opened)
 }
