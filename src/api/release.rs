@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn a_review_holds_everything_until_an_operator_has_released_it() {
         let mut standing = finished(Release::Raw, Release::Raw);
-        for rule in &mut standing.rule {
+        if let Some(rule) = &mut standing.rule {
             rule.review = true;
         }
         let phases = [

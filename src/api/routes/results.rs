@@ -1,3 +1,4 @@
+use alloy::primitives::B256;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -152,7 +153,7 @@ async fn released<'a>(
     })?;
     let bytes = files.manifest(&results.manifest_key).await;
     let bytes = bytes.map_err(|CannotSee| away())?.ok_or_else(away)?;
-    let read = (Sha256::digest(&bytes).as_slice() == results.manifest_sha256.as_slice())
+    let read = (B256::from_slice(&Sha256::digest(&bytes)) == results.manifest_sha256)
         .then(|| serde_json::from_slice::<Manifest>(&bytes).ok())
         .flatten();
     let manifest = read.ok_or_else(|| {
