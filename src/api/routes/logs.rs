@@ -279,3 +279,28 @@ fn ended(reading: &LogReading) -> Event {
     };
     events::event("end", None, &data)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_of_a_party_ends_with_the_sign_in() {
+        let now = "2026-01-31T12:00:00Z".parse().unwrap();
+        let began = Instant::now();
+        over(Some(now + chrono::TimeDelta::minutes(15)), now).await;
+        assert_eq!(began.elapsed(), Duration::from_secs(900));
+        over(Some(now - chrono::TimeDelta::minutes(1)), now).await;
+        assert_eq!(began.elapsed(), Duration::from_secs(900));
+        let operators = over(None, now);
+        assert!(
+            timeout(Duration::from_secs(1_000_000), operators)
+                .await
+                .is_err()
+        );
+    }
+}
