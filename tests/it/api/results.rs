@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::{Method, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use tidewatch::api::Settings;
@@ -42,62 +42,94 @@ fn header(response: &Response, name: &str) -> String {
     value.to_str().unwrap().to_owned()
 }
 
+/// A job that is over, an API that knows where its results lie, and what was not published yet.
+struct World {
+    service: Service,
+    disk: Arc<Disk>,
+    connection: PgConnection,
+    job: JobId,
+    path: String,
+}
+
+impl World {
+    async fn start() -> Self {
+        let database = Database::migrated().await;
+        let mut connection = database.connect().await;
+        rows::deployment(&mut connection).await;
+        let disk = Arc::new(Disk::new());
+        let settings = Settings {
+            files: Some(disk.clone()),
+            ..Settings::default()
+        };
+        let service = Service::with(database, settings).await;
+        let job = rows::job(&mut connection, 1).await;
+        let path = format!("/v1/jobs/{}/results", rows::name(1));
+        Self {
+            service,
+            disk,
+            connection,
+            job,
+            path,
+        }
+    }
+
+    /// Ends the job with these files.
+    async fn publish(&mut self, files: &[(&str, &[u8])]) -> String {
+        finish(&mut self.connection, self.job).await;
+        let published = self.disk.publish(&rows::name(1), files).await;
+        let key = published.0.clone();
+        record(&mut self.connection, self.job, published).await;
+        key
+    }
+
+    /// What the operator is answered below the path of the results.
+    async fn get(&self, rest: &str) -> Response {
+        let path = format!("{}{rest}", self.path);
+        self.service.request(Method::GET, &path, Some(TOKEN)).await
+    }
+}
+
+/// Bytes whose places can be told apart.
+fn weights() -> Vec<u8> {
+    (0..40_000_u32).flat_map(u32::to_be_bytes).collect()
+}
+
 #[tokio::test]
 async fn results_are_listed_and_handed_over_as_they_were_published() {
-    let database = Database::migrated().await;
-    let mut connection = database.connect().await;
-    rows::deployment(&mut connection).await;
-    let disk = Arc::new(Disk::new());
-    let settings = Settings {
-        files: Some(disk.clone()),
-        ..Settings::default()
-    };
-    let service = Service::with(database, settings).await;
-    let job = rows::job(&mut connection, 1).await;
-    let name = rows::name(1);
-    let path = format!("/v1/jobs/{name}/results");
-    let get = async |path: &str| service.request(Method::GET, path, Some(TOKEN)).await;
+    let mut world = World::start().await;
+    let not_ready = (409, "results_not_ready".to_owned());
+    assert_eq!(problem(world.get("").await).await, not_ready);
+    finish(&mut world.connection, world.job).await;
+    let none = (404, "results_not_found".to_owned());
+    assert_eq!(problem(world.get("").await).await, none);
 
-    assert_eq!(
-        problem(get(&path).await).await,
-        (409, "results_not_ready".to_owned())
-    );
-    finish(&mut connection, job).await;
-    assert_eq!(
-        problem(get(&path).await).await,
-        (404, "results_not_found".to_owned())
-    );
-
-    let bytes: Vec<u8> = (0..40_000_u32).flat_map(u32::to_be_bytes).collect();
+    let bytes = weights();
     let files = [
         ("models/weights.bin", &bytes[..]),
         (HOSTILE, b"<script>alert(1)</script>"),
         ("nothing", b""),
     ];
-    let published = disk.publish(&name, &files).await;
-    record(&mut connection, job, published.clone()).await;
-    let listed = get(&path).await;
+    world.publish(&files).await;
+    let listed = world.get("").await;
     assert_eq!(listed.status(), 200);
     assert_eq!(header(&listed, "cache-control"), "private, no-store");
     assert!(listed.headers().get("etag").is_none());
-    let listed: serde_json::Value = listed.json().await.unwrap();
-    assert_eq!(
-        listed["skipped"],
-        json!([{"path": "link", "reason": "link"}])
-    );
+    let listed: Value = listed.json().await.unwrap();
+    let skipped = json!([{"path": "link", "reason": "link"}]);
+    assert_eq!(listed["skipped"], skipped);
+    let sum = alloy::hex::encode_prefixed(Sha256::digest(&bytes));
+    let first = json!({"path": "models/weights.bin", "size": bytes.len(), "mediaType": "text/html",
+        "sha256": sum, "url": format!("{}/models/weights.bin", world.path)});
+    assert_eq!(listed["files"][0], first);
     let encoded = "r%C3%A9sum%C3%A9%20%2250%25%22%3B%20x%3D%3Cscript%3E.html";
-    let sum = Sha256::digest(&bytes);
-    assert_eq!(
-        listed["files"][0],
-        json!({"path": "models/weights.bin", "size": bytes.len(), "mediaType": "text/html",
-        "sha256": alloy::hex::encode_prefixed(sum), "url": format!("{path}/models/weights.bin")})
-    );
-    assert_eq!(listed["files"][1]["url"], format!("{path}/{encoded}"));
+    let url = format!("{}/{encoded}", world.path);
+    assert_eq!(listed["files"][1]["url"], url);
 
     // Each is there under its address, for saving and not for showing.
     for (file, (_, expected)) in listed["files"].as_array().unwrap().iter().zip(files) {
         let address = file["url"].as_str().unwrap();
-        let response = get(address).await;
+        let ask = async |method| world.service.request(method, address, Some(TOKEN)).await;
+        let response = ask(Method::GET).await;
         assert_eq!(response.status(), 200, "{address}");
         for (name, value) in [
             ("content-type", "text/html"),
@@ -108,106 +140,92 @@ async fn results_are_listed_and_handed_over_as_they_were_published() {
         ] {
             assert_eq!(header(&response, name), value);
         }
-        assert!(header(&response, "content-disposition").starts_with("attachment; filename=\""));
+        let disposition = header(&response, "content-disposition");
+        assert!(disposition.starts_with("attachment; filename=\""));
         assert_eq!(response.content_length(), Some(expected.len() as u64));
         assert!(response.bytes().await.unwrap() == expected, "{address}");
-        let head = service.request(Method::HEAD, address, Some(TOKEN)).await;
-        assert_eq!(
-            (head.status().as_u16(), header(&head, "content-length")),
-            (200, expected.len().to_string())
-        );
+        let head = ask(Method::HEAD).await;
+        assert_eq!(head.status(), 200);
+        assert_eq!(header(&head, "content-length"), expected.len().to_string());
     }
+}
 
-    // A download that broke off is taken up where it was, if the file is still the same.
-    let address = format!("{path}/models/weights.bin");
-    let etag = header(&get(&address).await, "etag");
-    assert_eq!(etag, format!("\"{}\"", alloy::hex::encode(sum)));
+#[tokio::test]
+async fn a_download_that_broke_off_is_taken_up_where_it_was_if_the_file_is_still_the_same() {
+    let mut world = World::start().await;
+    let bytes = weights();
+    world.publish(&[("weights.bin", &bytes)]).await;
+    let etag = header(&world.get("/weights.bin").await, "etag");
+    let sum = alloy::hex::encode(Sha256::digest(&bytes));
+    assert_eq!(etag, format!("\"{sum}\""));
     let from = async |range: &str, tag: &str| {
-        let request = service.client.get(format!("{}{address}", service.origin()));
-        let request = request
-            .bearer_auth(TOKEN)
-            .header("range", range)
-            .header("if-range", tag);
+        let service = &world.service;
+        let address = format!("{}{}/weights.bin", service.origin(), world.path);
+        let request = service.client.get(address).bearer_auth(TOKEN);
+        let request = request.header("range", range).header("if-range", tag);
         request.send().await.unwrap()
     };
     let part = from("bytes=1000-1999", &etag).await;
-    assert_eq!(
-        (part.status().as_u16(), header(&part, "content-range")),
-        (206, format!("bytes 1000-1999/{}", bytes.len()))
-    );
+    assert_eq!(part.status(), 206);
+    let range = format!("bytes 1000-1999/{}", bytes.len());
+    assert_eq!(header(&part, "content-range"), range);
     assert!(part.bytes().await.unwrap() == bytes[1000..2000]);
-    assert!(from("bytes=-7", &etag).await.bytes().await.unwrap() == bytes[bytes.len() - 7..]);
+    let last = from("bytes=-7", &etag).await.bytes().await.unwrap();
+    assert!(last == bytes[bytes.len() - 7..]);
     assert_eq!(from("bytes=0-4", "\"another\"").await.status(), 200);
     let beyond = from("bytes=160000-", &etag).await;
-    assert_eq!(
-        header(&beyond, "content-range"),
-        format!("bytes */{}", bytes.len())
-    );
-    assert_eq!(
-        problem(beyond).await,
-        (416, "range_not_satisfiable".to_owned())
-    );
+    let all = format!("bytes */{}", bytes.len());
+    assert_eq!(header(&beyond, "content-range"), all);
+    let refused = (416, "range_not_satisfiable".to_owned());
+    assert_eq!(problem(beyond).await, refused);
+}
 
-    // Only what the manifest names can be had.
+#[tokio::test]
+async fn only_what_the_manifest_names_can_be_had() {
+    let mut world = World::start().await;
+    world.publish(&[("models/weights.bin", b"one")]).await;
     for other in [
         "manifest.json",
         "models",
         "models%2Fweights.bin%2F..",
         "..%2f..%2fmanifest.json",
-        "NOTHING",
+        "MODELS/weights.bin",
     ] {
-        let answer = get(&format!("{path}/{other}")).await;
-        assert_eq!(
-            problem(answer).await,
-            (404, "file_not_found".to_owned()),
-            "{other}"
-        );
+        let answer = world.get(&format!("/{other}")).await;
+        let none = (404, "file_not_found".to_owned());
+        assert_eq!(problem(answer).await, none, "{other}");
     }
 }
 
 #[tokio::test]
 async fn results_that_are_not_those_that_were_recorded_are_not_handed_over() {
-    let database = Database::migrated().await;
-    let mut connection = database.connect().await;
-    rows::deployment(&mut connection).await;
-    let disk = Arc::new(Disk::new());
-    let settings = Settings {
-        files: Some(disk.clone()),
-        ..Settings::default()
+    let mut world = World::start().await;
+    let key = world.publish(&[("a", b"one"), ("b", b"two")]).await;
+    let object = |path: &str| {
+        let name = rows::name(1);
+        world.disk.path(&format!("{name}/1/outputs/{path}"))
     };
-    let service = Service::with(database, settings).await;
-    let job = rows::job(&mut connection, 1).await;
-    finish(&mut connection, job).await;
-    let name = rows::name(1);
-    let (key, hash) = disk.publish(&name, &[("a", b"one"), ("b", b"two")]).await;
-    record(&mut connection, job, (key.clone(), hash)).await;
-    let get = async |path: &str| {
-        let path = format!("/v1/jobs/{name}/results{path}");
-        service.request(Method::GET, &path, Some(TOKEN)).await
-    };
-    let object = |path: &str| disk.path(&format!("{name}/1/outputs/{path}"));
     std::fs::write(object("a"), "longer").unwrap();
     std::fs::remove_file(object("b")).unwrap();
+    let unavailable = (503, "unavailable".to_owned());
     for file in ["/a", "/b"] {
-        assert_eq!(
-            problem(get(file).await).await,
-            (503, "unavailable".to_owned()),
-            "{file}"
-        );
+        let answer = world.get(file).await;
+        assert_eq!(problem(answer).await, unavailable, "{file}");
     }
-    let manifest = std::fs::read_to_string(disk.path(&key)).unwrap();
-    std::fs::write(disk.path(&key), manifest.replace("\"a\"", "\"c\"")).unwrap();
-    assert_eq!(problem(get("").await).await, (500, "internal".to_owned()));
-    std::fs::remove_file(disk.path(&key)).unwrap();
-    assert_eq!(
-        problem(get("").await).await,
-        (503, "unavailable".to_owned())
-    );
+    let place = world.disk.path(&key);
+    let manifest = std::fs::read_to_string(&place).unwrap();
+    std::fs::write(&place, manifest.replace("\"a\"", "\"c\"")).unwrap();
+    let altered = (500, "internal".to_owned());
+    assert_eq!(problem(world.get("").await).await, altered);
+    std::fs::remove_file(&place).unwrap();
+    assert_eq!(problem(world.get("").await).await, unavailable);
 
+    let job = world.job;
     let erased =
         format!("INSERT INTO ledger.erasures (job_id, reason) VALUES ({job}, 'asked for')");
-    execute(&mut connection, &erased).await.unwrap();
+    execute(&mut world.connection, &erased).await.unwrap();
     for path in ["", "/a"] {
-        assert_eq!(problem(get(path).await).await, (410, "erased".to_owned()));
+        let answer = world.get(path).await;
+        assert_eq!(problem(answer).await, (410, "erased".to_owned()));
     }
 }

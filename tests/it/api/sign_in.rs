@@ -34,7 +34,7 @@ fn minutes(challenge: &Value) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_challenge_is_taken_once_and_only_as_it_was_given_by_whom_it_names() {
+async fn a_challenge_is_taken_only_as_it_was_given_and_signed_by_whom_it_names() {
     let mut bench = Bench::start().await;
     bench.settle().await;
     let api = Endpoint::beside(&bench, Settings::default()).await;
@@ -119,9 +119,21 @@ async fn a_challenge_is_taken_once_and_only_as_it_was_given_by_whom_it_names() {
             assert_eq!(problem(answer).await, expected, "{to}");
         }
     }
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_is_taken_once() {
+    let mut bench = Bench::start().await;
+    bench.settle().await;
+    let api = Endpoint::beside(&bench, Settings::default()).await;
+    let (alice, mallory) = (Person::new("alice"), Person::new("mallory"));
+    let message = alice.challenge(&api).await;
+    let wrong = hand_in(&api, &message, &mallory.sign(&message)).await;
+    assert_eq!(wrong.status(), 503);
+    let signature = alice.sign(&message);
     // The right one counts, once, though it was shown with wrong signatures before; of many at a time, one.
-    let spent = futures::future::join_all((0..8).map(|_| hand_in(&api, message, &signature))).await;
+    let spent =
+        futures::future::join_all((0..8).map(|_| hand_in(&api, &message, &signature))).await;
     let count = spent
         .iter()
         .filter(|response| response.status() == 200)
