@@ -73,7 +73,7 @@ pub(super) fn all(schemas: &Value) -> Markup {
                 h3 { (name) }
                 @if let Some(text) = schema["description"].as_str() { p { (plain(text)) } }
                 (fields(schema))
-                @if let Some(example) = schema.get("example") { pre.example { (plain(&format!("{example:#}"))) } }
+                @if let Some(example) = schema.get("example") { pre.example tabindex="0" { (plain(&format!("{example:#}"))) } }
             }
         }
     }
