@@ -187,7 +187,7 @@ const steps = {
         if (light === 'light' && ['home', 'agreement'].includes(name)) continue;
         await page.goto(`${ORIGIN}${path}`);
         await look(page, `${name}-${light}`);
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth) - page.viewportSize().width;
         if (overflow > 0) wrong.push(`${name}-${light} is ${overflow} px wider than its window`);
         assert.equal(await page.evaluate(() => window.pwned), undefined);
       }
