@@ -19,7 +19,7 @@ const plain = (text) => text.replace(HIDDEN, (hidden) => `\\u{${hidden.codePoint
 
 const say = (text) => { one('#said').textContent = text; };
 
-// --- times -----------------------------------------------------------------------------------------------------------------------
+// --- times
 
 function length(seconds) {
   const [d, h, m, s] = [seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60].map(Math.floor);
@@ -39,7 +39,7 @@ function keepTimes() {
   }
 }
 
-// --- copying ---------------------------------------------------------------------------------------------------------------------
+// --- copying
 
 function offerCopying(within = document) {
   if (!navigator.clipboard) return;
@@ -56,7 +56,7 @@ function offerCopying(within = document) {
   }
 }
 
-// --- what is shown now -----------------------------------------------------------------------------------------------------------
+// --- what is shown now
 
 /** What a part says, but for how long ago it was. */
 const told = (part) => part.innerHTML.replace(/<span class="ago">[^<]*<\/span>/g, '');
@@ -107,7 +107,7 @@ function listen() {
   };
 }
 
-// --- who is here -----------------------------------------------------------------------------------------------------------------
+// --- who is here
 
 const KEY = 'tidewatch';
 
@@ -190,7 +190,8 @@ function openDialog() {
     event.preventDefault();
     const kept = { token: token.value.trim(), who: 'token', until: Date.now() + 12 * 3600e3 };
     attempt(async () => {
-      const answer = await fetch('/v1/jobs?limit=1', { headers: { authorization: `Bearer ${kept.token}` } });
+      // A job that cannot be: it is not found, but for a token that is not valid.
+      const answer = await fetch(`/v1/jobs/job-${'0'.repeat(32)}`, { headers: { authorization: `Bearer ${kept.token}` } });
       if (answer.status === 401) throw new Error('This token is not valid.');
       keep(kept);
     });
@@ -215,7 +216,7 @@ function showAccount() {
   one('#account').replaceChildren(...(kept ? [make('span', { className: 'id', title: kept.who }, who)] : []), button);
 }
 
-// --- job logs --------------------------------------------------------------------------------------------------------------------
+// --- job logs
 
 const MOST = 1 << 20; // characters of a log that are kept in the page
 
@@ -356,7 +357,7 @@ function showLog() {
   read();
 }
 
-// --- results ---------------------------------------------------------------------------------------------------------------------
+// --- results
 
 async function showResults() {
   const section = one('#results');
@@ -396,7 +397,7 @@ function showPrivate() {
   showResults();
 }
 
-// ---------------------------------------------------------------------------------------------------------------------------------
+// --- beginning
 
 keepTimes();
 offerCopying();

@@ -160,7 +160,7 @@ fn contents(content: &Value) -> Markup {
     html! {
         @for (kind, body) in content.as_object().into_iter().flatten() {
             span.content { code { (kind) } " " (shape(&body["schema"])) }
-            @if let Some(example) = body.get("example") { pre.example { (plain(&format!("{example:#}"))) } }
+            @if let Some(example) = body.get("example") { pre.example tabindex="0" { (plain(&format!("{example:#}"))) } }
         }
     }
 }

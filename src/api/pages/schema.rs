@@ -19,9 +19,8 @@ pub(super) fn shape(schema: &Value) -> Markup {
             return joined(parts, if several == "allOf" { " with " } else { " or " });
         }
     }
-    if let Some(words) = schema["enum"].as_array() {
-        let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-        return html! { span.words { (words.join(" | ")) } };
+    if schema["enum"].is_array() {
+        return html! { "one of these" };
     }
     let names: Vec<&str> = match &schema["type"] {
         Value::String(name) => vec![name],
@@ -61,6 +60,9 @@ pub(super) fn described(told: &Value) -> Markup {
                 " " span.limit { (words) " " code { @match limit.as_str() { Some(text) => (text), None => (limit) } } }
             }
         }
+        @if let Some(words) = schema["enum"].as_array() {
+            " " span.words { (words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")) }
+        }
         @if let Some(example) = told.get("example") { " " span.limit { "such as " code { (plain(&example.to_string())) } } }
     }
 }
@@ -73,7 +75,7 @@ pub(super) fn all(schemas: &Value) -> Markup {
                 h3 { (name) }
                 @if let Some(text) = schema["description"].as_str() { p { (plain(text)) } }
                 (fields(schema))
-                @if let Some(example) = schema.get("example") { pre.example { (plain(&format!("{example:#}"))) } }
+                @if let Some(example) = schema.get("example") { pre.example tabindex="0" { (plain(&format!("{example:#}"))) } }
             }
         }
     }

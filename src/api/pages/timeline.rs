@@ -185,7 +185,7 @@ fn answered(story: &Story<'_>) -> Step {
 }
 
 fn recorded(job: &JobRow) -> Step {
-    let place = Place::Ledger("follower".to_owned());
+    let place = Place::Ledger("judge".to_owned());
     Step::new(Mark::Done, "Recorded", Some(job.created_at), place)
 }
 

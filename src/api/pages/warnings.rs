@@ -105,7 +105,7 @@ pub(super) fn heard(standing: &Standing, progress: &Progress) -> Option<DateTime
 /// The banner.
 pub(super) fn show(warnings: &[Warning]) -> Markup {
     html! {
-        div #warnings data-part {
+        section #warnings data-part aria-label="Warnings" {
             @for warning in warnings {
                 p.warning.grave[warning.grave] {
                     strong { (warning.title) } " " (plain(&warning.detail))

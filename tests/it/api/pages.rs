@@ -208,7 +208,7 @@ async fn a_job_is_told_from_its_transaction_to_its_end_with_what_decided_each_ru
         "payment : holds. The lock paid 10.",
         "call getCondition(0x1)",
         "Not asked: start.",
-        "docker.io/library/python :3.12",
+        "docker.io/library/python:3.12",
     ];
     let mut rest = told.as_str();
     for part in story {
@@ -484,7 +484,7 @@ async fn an_agreement_without_a_job_says_who_is_awaited_and_how_the_consumer_is_
             last + 1
         ),
         format!("Paid 10 smallest units, in block {}", locked.block.number),
-        "LockRewardCondition . Fulfilled".to_owned(),
+        "LockRewardCondition.Fulfilled".to_owned(),
     ] {
         assert!(told.contains(&part), "{part:?} is not in: {told}");
     }

@@ -36,10 +36,6 @@ const AXE: Package = Package {
     integrity: "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
 };
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests are told where to put what people look at"
-)]
 fn screenshots() -> PathBuf {
     let usual = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     std::env::var_os("TIDEWATCH_TEST_SCREENSHOTS").map_or(usual, PathBuf::from)

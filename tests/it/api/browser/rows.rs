@@ -101,8 +101,8 @@ impl Stage {
                 self.advance(job, Status::of_phase(Phase::Running, 1)).await;
             }
             "start another" => {
-                self.advance(self.other, Status::of_phase(Phase::Configuring, 1))
-                    .await
+                let next = Status::of_phase(Phase::Configuring, 1);
+                self.advance(self.other, next).await;
             }
             "print" => {
                 let words = "\u{1b}[1;31mred words\u{1b}[0m <script>window.pwned = 1</script> \u{1b}[2J \u{202e}turned\r\nprogress 1\rprogress 2\n";
