@@ -289,7 +289,6 @@ impl From<JobRow> for JobSummary {
 impl JobDetails {
     /// Puts a job together, as somebody may see it: what the algorithm could choose goes where its log goes.
     pub(super) fn new(row: DetailsRow, view: &View) -> Self {
-        let seen = Seen::by(view);
         let exit_code = row
             .attempts
             .iter()
@@ -297,7 +296,7 @@ impl JobDetails {
             .flat_map(|attempt| &attempt.stages)
             .find(|stage| stage.stage == Stage::Algorithm)
             .and_then(|stage| stage.exit_code)
-            .filter(|_| seen.exit_codes);
+            .filter(|_| view.shows_exit_codes());
         Self {
             summary: row.job.into(),
             verdict: row.verdict.map(Verdict::from),
@@ -307,7 +306,7 @@ impl JobDetails {
             attempts: row
                 .attempts
                 .into_iter()
-                .map(|attempt| AttemptShown::new(attempt, seen))
+                .map(|attempt| AttemptShown::new(attempt, view))
                 .collect(),
             exit_code,
         }
@@ -332,32 +331,6 @@ impl From<QueueRow> for Queued {
             waits_for: WaitsFor {
                 code: row.waits_for,
                 message,
-            },
-        }
-    }
-}
-
-/// What of a job is not for everybody.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    exit_codes: bool,
-    runners: bool,
-}
-
-impl Seen {
-    fn by(view: &View) -> Self {
-        match view {
-            View::Public => Self {
-                exit_codes: false,
-                runners: false,
-            },
-            View::Party(standing, _) => Self {
-                exit_codes: standing.shows_exit_code(),
-                runners: false,
-            },
-            View::Operator => Self {
-                exit_codes: true,
-                runners: true,
             },
         }
     }
@@ -426,14 +399,14 @@ impl From<AwaitedRow> for Awaited {
 }
 
 impl AttemptShown {
-    fn new(row: AttemptRow, seen: Seen) -> Self {
+    fn new(row: AttemptRow, view: &View) -> Self {
         let stage = |stage: StageObservation| StageShown {
             stage: stage.stage,
             started_at: stage.started_at.map(time),
             finished_at: stage.finished_at.map(time),
             isolation: stage.isolation,
-            runner: stage.runner.filter(|_| seen.runners),
-            exit_code: stage.exit_code.filter(|_| seen.exit_codes),
+            runner: stage.runner.filter(|_| view.shows_runners()),
+            exit_code: stage.exit_code.filter(|_| view.shows_exit_codes()),
         };
         Self {
             number: row.number,
