@@ -19,13 +19,17 @@ pub(super) fn describe(description: &mut Value) {
             if method == "get" && !is_probe(path) {
                 operation["responses"]["304"] = json!({"description": "`If-None-Match` names the answer's ETag: it is the same still."});
             }
-            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            // Not by index, which would make a null where there are none.
+            let parameters = operation.get_mut("parameters");
+            let parameters = parameters.and_then(Value::as_array_mut);
+            for parameter in parameters.into_iter().flatten() {
                 let example = example(path, parameter["name"].as_str().unwrap_or_default());
                 if let Some(example) = example {
                     parameter["example"] = example;
                 }
                 // What may be absent is never the word null.
-                if let Some(types) = parameter["schema"]["type"].as_array_mut() {
+                let types = parameter.pointer_mut("/schema/type");
+                if let Some(types) = types.and_then(Value::as_array_mut) {
                     types.retain(|kind| kind != "null");
                 }
             }
@@ -191,6 +195,7 @@ mod tests {
                 assert!(answers.contains_key("200"), "{method} {path}");
             }
         }
+        assert!(!text.contains("\"parameters\":null"));
         let known = description["components"]["responses"].as_object().unwrap();
         for name in known.keys() {
             assert!(

@@ -4,7 +4,14 @@
 -- ends with the job, so that it yields a page in its order; the bounds of a page are said of both tables, for a plan may go by either.
 -- What names a few jobs only (agreement, condition, transaction) is looked up before all else: as an array, because an estimate of
 -- how many there are would be a guess, and plans made on it read whole tables.
-WITH of_transaction AS MATERIALIZED (
+WITH moments AS MATERIALIZED (
+    -- A row's time is the begin of the transaction that wrote it, and its id was taken later, within that transaction.
+    -- Transactions are bounded by far less than an hour, so a row an hour away in time bounds the ids on its side.
+    SELECT coalesce((SELECT o.id FROM ledger.jobs o WHERE o.deployment_id = $1 AND o.created_at <= $12::timestamptz - interval '1 hour'
+                     ORDER BY o.created_at DESC LIMIT 1), 0) AS above,
+           coalesce((SELECT o.id FROM ledger.jobs o WHERE o.deployment_id = $1 AND o.created_at >= $13::timestamptz + interval '1 hour'
+                     ORDER BY o.created_at LIMIT 1), 9223372036854775807) AS below
+), of_transaction AS MATERIALIZED (
     SELECT t.id FROM ledger.logs t WHERE t.deployment_id = $1 AND t.transaction_hash = $11::bytea
 )
 SELECT j.id, j.name, j.trigger, (SELECT d.chain_id FROM ledger.deployments d WHERE d.id = $1) AS "chain_id!",
@@ -41,14 +48,10 @@ FROM (
                   WHERE m.kind = 'agreement' AND m.log_id = ANY (ARRAY(SELECT t.id FROM of_transaction t))))
               UNION
               SELECT e.job_id FROM ledger.job_evidence e WHERE e.log_id = ANY (ARRAY(SELECT t.id FROM of_transaction t)))))
-      -- A row's time is the begin of the transaction that wrote it, and its id was taken later, within that transaction.
-      -- Transactions are bounded by far less than an hour, so a row an hour away in time bounds the ids on its side.
-      AND ($12::timestamptz IS NULL OR (f.created_at > $12 AND f.id > coalesce((
-              SELECT o.id FROM ledger.jobs o WHERE o.deployment_id = $1 AND o.created_at <= $12 - interval '1 hour'
-              ORDER BY o.created_at DESC LIMIT 1), 0)))
-      AND ($13::timestamptz IS NULL OR (f.created_at < $13 AND f.id < coalesce((
-              SELECT o.id FROM ledger.jobs o WHERE o.deployment_id = $1 AND o.created_at >= $13 + interval '1 hour'
-              ORDER BY o.created_at LIMIT 1), 9223372036854775807)))
+      AND ($12::timestamptz IS NULL OR (f.created_at > $12
+              AND f.id > (SELECT m.above FROM moments m) AND g.job_id > (SELECT m.above FROM moments m)))
+      AND ($13::timestamptz IS NULL OR (f.created_at < $13
+              AND f.id < (SELECT m.below FROM moments m) AND g.job_id < (SELECT m.below FROM moments m)))
       AND (NOT $14::boolean OR (g.phase <> 'finished' AND NOT g.removed))
       AND ($15::bigint IS NULL OR (f.id < $15 AND g.job_id < $15))
       -- Whatever index a plan goes by, it does not begin with what another deployment has recorded since.

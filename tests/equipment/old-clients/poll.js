@@ -19,6 +19,9 @@ const ocean = {
 const config = { ocean, config: { brizoUri: origin, verbose: 0 }, logger: { error() {} } }
 ocean.utils = { fetch: new WebServiceConnector(config.logger) }
 
+// The status of the refusal that the client throws.
+const refused = (asked) => asked.then((answer) => ({ 'not refused': answer }), (response) => response.status)
+
 async function main() {
     ocean.brizo = new Brizo(config)
     const compute = await OceanCompute.getInstance(config)
@@ -26,12 +29,12 @@ async function main() {
         byJob: await compute.status(account, agreement, job),
         byAgreement: await compute.status(account, agreement),
         byConsumer: await compute.status(account),
-        // A refusal is null: the client knows no more of it.
-        stopped: await ocean.brizo.compute('put', agreement, account, undefined, undefined, job),
-        deleted: await ocean.brizo.compute('delete', agreement, account, undefined, undefined, job),
-        started: await ocean.brizo.compute('post', agreement, account, 'did:op:2')
+        stopped: await refused(ocean.brizo.compute('put', agreement, account, undefined, undefined, job)),
+        deleted: await refused(ocean.brizo.compute('delete', agreement, account, undefined, undefined, job)),
+        started: await refused(ocean.brizo.compute('post', agreement, account, 'did:op:2'))
     }
-    console.log(JSON.stringify(told))
+    // It logs to standard output itself.
+    process.stdout.write(`\n${JSON.stringify(told)}\n`)
 }
 
 main().catch((error) => {

@@ -3,13 +3,17 @@
 //! `TIDEWATCH_TEST_JOBS` says how many jobs there are, 200,000 if it is absent. The plans are the same from there on: what is read for
 //! a page is bounded by the page, not by the ledger.
 
-use std::env;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, PgConnection};
-use tidewatch::ledger::Reader;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use tempfile::{TempDir, tempdir};
+use tidewatch::ledger::{MIGRATIONS, Reader, roles};
 
-use super::database::{Database, execute};
+use super::database::{PASSWORD, execute};
 
 const JOBS: &str = include_str!("../../../src/ledger/reader/jobs.sql");
 const EVENTS: &str = include_str!("../../../src/ledger/reader/events.sql");
@@ -70,7 +74,7 @@ const FOR_A_PAGE: u64 = 1_000;
 const FOR_A_SEARCH: u64 = 20_000;
 
 struct Ledger {
-    _database: Database,
+    _server: Server,
     reader: Reader,
     jobs: u64,
 }
@@ -80,17 +84,27 @@ impl Ledger {
     /// nearly all have ended, most as refused, one in 100,000 as lost.
     async fn filled() -> Self {
         let jobs = env::var("TIDEWATCH_TEST_JOBS").unwrap_or_else(|_| "200000".to_owned());
-        let database = Database::migrated().await;
-        let mut connection = database.connect().await;
+        let server = Server::start();
+        let pool = PgPool::connect(&server.url).await.unwrap();
+        let ledger = tidewatch::ledger::Ledger::over(pool.clone());
+        MIGRATIONS.run(&pool).await.unwrap();
+        roles::ensure(&ledger).await.unwrap();
+        roles::set_password(&ledger, roles::Role::Reader, PASSWORD)
+            .await
+            .unwrap();
+        let mut connection = pool.acquire().await.unwrap();
         let statements = LEDGER.replace("{jobs}", &jobs);
         execute(&mut connection, &statements).await.unwrap();
         for table in ["jobs", "job_state", "logs", "log_subjects", "transitions"] {
             let statement = format!("VACUUM (ANALYZE) ledger.{table}");
             execute(&mut connection, &statement).await.unwrap();
         }
-        let reader = Reader::connect(&database.url_as("tidewatch_reader")).await;
+        let mut url: url::Url = server.url.parse().unwrap();
+        url.set_username("tidewatch_reader").unwrap();
+        url.set_password(Some(PASSWORD)).unwrap();
+        let reader = Reader::connect(url.as_str()).await;
         Self {
-            _database: database,
+            _server: server,
             reader: reader.unwrap(),
             jobs: jobs.parse().unwrap(),
         }
@@ -141,6 +155,39 @@ impl Ledger {
     fn middle(&self) -> u64 {
         self.jobs / 2 + 7
     }
+}
+
+/// A server of its own: one that is filled in one long transaction holds back what streams of every database on it may show.
+struct Server {
+    directory: TempDir,
+    url: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let directory = tempdir().unwrap();
+        // Its user is another when this is root.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let url = equipment("start", &directory.path().join("postgres"));
+        Self { directory, url }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        equipment("stop", &self.directory.path().join("postgres"));
+    }
+}
+
+fn equipment(action: &str, directory: &Path) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/equipment/postgres");
+    let output = Command::new(script)
+        .arg(action)
+        .arg(directory)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{action}: {output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 async fn explained(connection: &mut PgConnection, statement: String) -> Value {
