@@ -64,6 +64,11 @@ pub fn description() -> Value {
             parameter["schema"] = json!({"type": "string", "enum": known});
         }
     }
+    // An object, or the text to register: two types that one Rust type does not tell.
+    let document = value.pointer_mut("/components/schemas/Asked/properties/document/type");
+    if let Some(kind) = document {
+        *kind = json!(["object", "string", "null"]);
+    }
     refusals::describe(&mut value);
     value
 }

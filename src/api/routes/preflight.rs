@@ -165,8 +165,9 @@ fn intention(asked: Asked) -> Result<Intention, Problem> {
     };
     let amount = asked.amount.map(|text| {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        let amount = digits.then(|| text.parse::<U256>().ok()).flatten();
-        amount.ok_or_else(|| wrong("amount", "a decimal number below 2^256"))
+        let is_number = digits && (1..=77).contains(&text.len());
+        let amount = is_number.then(|| text.parse::<U256>().ok()).flatten();
+        amount.ok_or_else(|| wrong("amount", "a decimal number of at most 77 digits"))
     });
     let checksum = asked.document_checksum;
     let checksum = checksum.map(|text| text.parse().map_err(|_| wrong("documentChecksum", hash)));

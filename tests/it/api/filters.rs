@@ -83,7 +83,10 @@ impl Ledger {
     /// Nine tenths of the jobs are of deployment 1, the newest tenth of deployment 2. A third is one consumer's, a fifth one asset's;
     /// nearly all have ended, most as refused, one in 100,000 as lost.
     async fn filled() -> Self {
-        let jobs = env::var("TIDEWATCH_TEST_JOBS").unwrap_or_else(|_| "200000".to_owned());
+        let jobs = env::var_os("TIDEWATCH_TEST_JOBS").map_or_else(
+            || "200000".to_owned(),
+            |told| told.into_string().expect("a number of jobs"),
+        );
         let server = Server::start();
         let pool = PgPool::connect(&server.url).await.unwrap();
         let ledger = tidewatch::ledger::Ledger::over(pool.clone());
@@ -249,6 +252,12 @@ impl Cost {
     }
 }
 
+/// Says what it took, to whoever runs the test with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "it is told, never asserted")]
+fn tell(what: std::fmt::Arguments<'_>, cost: &Cost) {
+    println!("{what}: {:.2} ms, {cost:?}", cost.time);
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -308,7 +317,7 @@ async fn each_filter_of_jobs_reads_a_page(ledger: &Ledger) {
     ];
     for (name, value, least) in single {
         let cost = ledger.jobs(&[(name, value.clone())]).await;
-        println!("jobs by {name} = {value}: {:.2} ms, {cost:?}", cost.time);
+        tell(format_args!("jobs by {name} = {value}"), &cost);
         assert!(cost.answered >= least, "{name} = {value}: {cost:?}");
         assert!(cost.read <= FOR_A_PAGE, "{name} = {value}: {cost:?}");
         assert!(cost.scanned.is_empty(), "{name} = {value}: {cost:?}");
@@ -343,7 +352,7 @@ async fn filters_of_jobs_combine(ledger: &Ledger) {
     ];
     for filters in combined {
         let cost = ledger.jobs(&filters).await;
-        println!("jobs by {filters:?}: {:.2} ms, {cost:?}", cost.time);
+        tell(format_args!("jobs by {filters:?}"), &cost);
         assert!(cost.read <= FOR_A_SEARCH, "{filters:?}: {cost:?}");
         assert!(cost.scanned.is_empty(), "{filters:?}: {cost:?}");
     }
@@ -354,7 +363,7 @@ async fn a_transaction_is_found_without_reading_the_logs(ledger: &Ledger) {
     for (value, answered) in [(transaction, 1), (hash("nothing"), 0)] {
         let filter = [("transaction", value)];
         for cost in [ledger.jobs(&filter).await, ledger.events(&filter).await] {
-            println!("by {filter:?}: {:.2} ms, {cost:?}", cost.time);
+            tell(format_args!("by {filter:?}"), &cost);
             assert_eq!(cost.answered, answered, "{filter:?}: {cost:?}");
             // The one range of pages that has it, and one in a thousand of the others.
             let most = 3_000 + ledger.jobs / 200;
@@ -401,7 +410,7 @@ async fn each_filter_of_events_reads_a_page_or_what_it_names(ledger: &Ledger) {
     ];
     for (filters, most) in cases {
         let cost = ledger.events(&filters).await;
-        println!("events by {filters:?}: {:.2} ms, {cost:?}", cost.time);
+        tell(format_args!("events by {filters:?}"), &cost);
         assert!(cost.read <= most, "{filters:?}: {cost:?}");
         assert!(cost.scanned.is_empty(), "{filters:?}: {cost:?}");
     }
@@ -423,7 +432,7 @@ async fn the_stream_of_transitions_goes_on_from_any_place(ledger: &Ledger) {
             ("transaction", transaction.to_string()),
         ];
         let cost = ledger.cost(STREAM, &STREAM_PARAMETERS, &filters).await;
-        println!("transitions by {filters:?}: {:.2} ms, {cost:?}", cost.time);
+        tell(format_args!("transitions by {filters:?}"), &cost);
         assert_eq!(cost.answered, answered, "{filters:?}: {cost:?}");
         assert!(cost.read <= FOR_A_PAGE, "{filters:?}: {cost:?}");
         assert!(cost.scanned.is_empty(), "{filters:?}: {cost:?}");
