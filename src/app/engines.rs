@@ -15,7 +15,7 @@ pub(super) enum Connected {
     /// A cluster, and the namespace of the jobs in it.
     Kubernetes {
         /// The engine.
-        engine: KubernetesEngine,
+        engine: Box<KubernetesEngine>,
         /// Namespace of the jobs.
         namespace: String,
     },
@@ -33,7 +33,7 @@ pub(super) async fn connect_engine(
     Ok(match config {
         None => None,
         Some(EngineConfig::Kubernetes(config)) => Some(Connected::Kubernetes {
-            engine: connect_cluster(config).await?,
+            engine: Box::new(connect_cluster(config).await?),
             namespace: config.namespace.clone(),
         }),
         Some(EngineConfig::Process(config)) => {

@@ -206,7 +206,7 @@ impl Service {
         }
         match self.engine.clone() {
             Some(Connected::Kubernetes { engine, .. }) => {
-                self.start_engine_roles(&ledger, deployment, engine);
+                self.start_engine_roles(&ledger, deployment, *engine);
             }
             Some(Connected::Process(engine)) => {
                 self.start_engine_roles(&ledger, deployment, engine);

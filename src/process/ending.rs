@@ -52,7 +52,10 @@ pub(super) fn read(stage: Stage, said: Option<Ending>) -> StageEnding {
             }),
         ) => StageEnding {
             exit_code: published.is_some().then_some(0),
-            reason: reason.or(published.is_none().then_some(Reason::PublishingFailed)),
+            reason: match published {
+                Some(_) => reason,
+                None => reason.or(Some(Reason::PublishingFailed)),
+            },
             message: detail,
             published: published.filter(|_| reason.is_none()),
             ..StageEnding::default()

@@ -1,3 +1,8 @@
+//! What a workflow needs next. Pure: what is written down of it and what is seen of its present stage go in, one [`Step`] comes out.
+//!
+//! It is level-triggered, so the path after a crash is the only path there is: what is decided is written before it is done, and a
+//! stage is over only when nothing of it runs any more.
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ending;
@@ -254,7 +259,7 @@ impl Attempt<'_> {
         let mut run = self.run.clone();
         if let Some(known) = run.stages.last_mut() {
             let at = known.begun_at;
-            known.started_at = known.started_at.or(ran.then_some(at));
+            known.started_at = known.started_at.or_else(|| ran.then_some(at));
             known.finished_at = Some(self.now);
             known.exit_code = ending.exit_code;
             known.signal = ending.signal;
