@@ -182,11 +182,6 @@ impl Problem {
         }
     }
 
-    /// A sign-in message that cannot be read.
-    pub(super) fn invalid_message(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_message", detail)
-    }
-
     /// There will be results, or may be; there are none yet.
     pub(super) fn results_not_ready() -> Self {
         Self {

@@ -126,7 +126,7 @@ fn heights(progress: Option<&Progress>, now: DateTime<Utc>) -> Markup {
         ),
     ];
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Horizon" } th.number scope="col" { "Block" } th scope="col" { "Meaning" } } }
             tbody {
                 @for (name, block, meaning) in rows {
@@ -152,7 +152,7 @@ fn providers(nodes: &[ProviderRow], now: DateTime<Utc>) -> Markup {
         return html! { p.empty { "No node has been asked yet." } };
     }
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Node" } th scope="col" { "State" } th.number scope="col" { "Block" }
                 th scope="col" { "Answered" } th scope="col" { "Failed last" }

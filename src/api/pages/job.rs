@@ -191,7 +191,7 @@ fn chain(transitions: &[TransitionRow], now: DateTime<Utc>) -> Markup {
         return html! { p.empty { "None yet." } };
     }
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th.number scope="col" { "#" } th scope="col" { "Became" } th scope="col" { "When" }
                 th.wide scope="col" { "By" } th scope="col" { "Hash" }

@@ -8,7 +8,7 @@ use crate::ledger::reader::JobRow;
 /// Jobs in rows.
 pub(super) fn jobs(rows: &[JobRow], now: DateTime<Utc>) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" {
             table.jobs {
                 thead {
                     tr {

@@ -140,7 +140,7 @@ fn one(operation: &Operation<'_>) -> Markup {
 
 fn taken(parameters: &[Value]) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Parameter" } th scope="col" { "In" } th scope="col" { "Type" } th scope="col" { "Meaning" } } }
             tbody {
                 @for parameter in parameters {

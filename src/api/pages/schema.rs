@@ -93,7 +93,7 @@ fn fields(schema: &Value) -> Markup {
     let required = schema["required"].as_array();
     let is_required = |name: &str| required.is_some_and(|all| all.iter().any(|its| its == name));
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Field" } th scope="col" { "Type" } th scope="col" { "Meaning" } } }
             tbody {
                 @for (name, field) in properties {

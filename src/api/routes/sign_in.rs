@@ -143,7 +143,7 @@ pub(in crate::api) async fn begin(
 fn refusal(refused: &Refused) -> Problem {
     let detail = refused.to_string();
     match refused {
-        Refused::Malformed(_) => Problem::invalid_message(detail),
+        Refused::Malformed(_) => Problem::sign_in_refused("invalid_message", detail),
         Refused::WrongDomain(_) => Problem::sign_in_refused("wrong_domain", detail),
         Refused::WrongChain(_) => Problem::sign_in_refused("wrong_chain", detail),
         Refused::Unknown => Problem::sign_in_refused("unknown_challenge", detail),

@@ -56,9 +56,9 @@ impl Told {
         } else {
             ", taken back by a reorganisation"
         };
-        let state = match event.arguments["state"].as_str() {
-            Some("2") => " to fulfilled",
-            Some("3") => " to aborted",
+        let state = match event.arguments["state"].as_u64() {
+            Some(2) => " to fulfilled",
+            Some(3) => " to aborted",
             _ => "",
         };
         self.line(format_args!(

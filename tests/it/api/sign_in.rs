@@ -80,7 +80,7 @@ async fn a_challenge_is_taken_only_as_it_was_given_and_signed_by_whom_it_names()
         (
             "Ethereum account",
             "Ethereum  account",
-            (400, "invalid_message".to_owned()),
+            refused("invalid_message"),
         ),
         (host, "evil.example", refused("wrong_domain")),
         (
@@ -88,11 +88,7 @@ async fn a_challenge_is_taken_only_as_it_was_given_and_signed_by_whom_it_names()
             "https://evil.example",
             refused("wrong_domain"),
         ),
-        (
-            "Version: 1",
-            "Version: 2",
-            (400, "invalid_message".to_owned()),
-        ),
+        ("Version: 1", "Version: 2", refused("invalid_message")),
         (ours.as_str(), "Chain ID: 1", refused("wrong_chain")),
         ("Nonce: ", "Nonce: 0", refused("unknown_challenge")),
         (

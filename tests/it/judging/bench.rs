@@ -91,7 +91,7 @@ impl Bench {
         let following = Following {
             chain_id: deployment.chain_id,
             contracts_hash: deployment.contracts_hash(),
-            contracts_json: json!({}),
+            contracts_json: json!({"ComputeExecutionCondition": deployment.contracts.compute_execution_condition}),
             addresses: deployment.addresses(),
             start_block: rules.start_block.unwrap_or(deployment.start_block),
             act_at: rules.act_at,
