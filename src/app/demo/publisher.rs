@@ -39,8 +39,10 @@ pub(super) fn workflow(did: Did, image: &str, escape: &str) -> Value {
         None => (image, None),
     };
     let mut container = json!({"image": name, "entrypoint": "sh $ALGO"});
-    if let Some(digest) = digest {
-        container["checksum"] = digest.into();
+    match digest {
+        Some(digest) => container["checksum"] = digest.into(),
+        // where images are not run, none is pinned; but an image without either is refused
+        None => container["tag"] = "latest".into(),
     }
     json!({"main": {"type": "workflow", "workflow": {"stages": [{
         "index": 0,

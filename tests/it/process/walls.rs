@@ -12,7 +12,7 @@ async fn an_algorithm_cannot_reach_a_server_of_this_machine() {
     server.set_nonblocking(true).unwrap();
     let address = server.local_addr().unwrap();
     let shell = format!(
-        "bash -c 'echo data > /dev/tcp/127.0.0.1/{}'; echo ended $?",
+        "bash -c 'echo data > /dev/tcp/127.0.0.1/{}'; echo ended $? >&2",
         address.port()
     );
     let mut plan = bench.plan(&shell);
