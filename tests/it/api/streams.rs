@@ -167,7 +167,8 @@ async fn a_reader_who_falls_behind_is_told_so_and_goes_on_where_it_was() {
     .unwrap();
     let mut live = service.events("/v1/transitions", None).await;
     advance(ledger, job, lost).await;
-    assert_eq!(live.next().await.unwrap().data["number"], 30_002);
+    // Where it begins is as near to the end as transactions elsewhere on the server let anybody be sure of.
+    while live.next().await.expect("news arrive").data["number"] != 30_002 {}
 
     let mut read = 0;
     let said = loop {

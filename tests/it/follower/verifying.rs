@@ -130,11 +130,12 @@ async fn a_second_reading_that_leaves_rows_out_verifies_nothing_and_takes_no_row
     let bench = Bench::start().await;
     bench.echo(0..60).await;
     let (following, lies) = (bench.following(), Lies::default());
-    let provider = liar::before(bench.node.url(), "localhost", &lies).await;
-    let deployment = bench.followed_on(provider.clone(), &following).await;
+    let deployment = bench.followed_on(bench.provider(), &following).await;
 
+    let other = liar::before(bench.node.url(), "localhost", &lies).await;
     lies.logs_below.store(31, Ordering::SeqCst);
-    let mut verifier = bench.verifier(vec![provider], &following, deployment);
+    let providers = vec![bench.provider(), other];
+    let mut verifier = bench.verifier(providers, &following, deployment);
     let error = verifier.tick().await.unwrap_err();
     assert_eq!(error.fault(), Fault::Transient);
     let sentence = Sentence(&error).to_string();
@@ -151,6 +152,23 @@ async fn a_second_reading_that_leaves_rows_out_verifies_nothing_and_takes_no_row
     assert_eq!(bench.unverified().await, None);
     let cursor = bench.cursor(deployment).await;
     assert_eq!(cursor.verified, cursor.position.recorded.number);
+    assert_eq!(bench.repairs().await, []);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_alone_and_leaves_rows_out_is_not_what_history_is_verified_by() {
+    let bench = Bench::start().await;
+    bench.echo(0..60).await;
+    let (following, lies) = (bench.following(), Lies::default());
+    let provider = liar::before(bench.node.url(), "localhost", &lies).await;
+    let deployment = bench.followed_on(provider.clone(), &following).await;
+
+    lies.logs_below.store(31, Ordering::SeqCst);
+    let mut verifier = bench.verifier(vec![provider], &following, deployment);
+    verify(&mut verifier).await;
+    let cursor = bench.cursor(deployment).await;
+    assert_eq!(cursor.verified, cursor.position.recorded.number);
+    assert_eq!(bench.rows(true).await, bench.truth().await);
     assert_eq!(bench.repairs().await, []);
 }
 
