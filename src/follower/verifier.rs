@@ -4,6 +4,9 @@
 //! history counts as verified only when two readings are the same (the second by another operator, where there is one) and, at
 //! the end, the contracts' own counters agree. Work starts from verified blocks only.
 //!
+//! An operator that is alone reads twice itself, which finds what was left out once and not what is left out each time: so the ends of
+//! its second readings are proven by receipts, and once it was caught everything it read is (`proving.rs`).
+//!
 //! It is a worker of its own, with a cursor of its own, so that it never holds the follower up: it only looks at what is committed
 //! and asks providers by itself. Any number may run at once.
 
