@@ -83,7 +83,7 @@ pub(super) async fn compare_any(
 ) -> Result<Opened, Error> {
     let mut failures = Failures::default();
     for provider in providers.ranked() {
-        match compare(ledger, &provider, following).await {
+        match compare_twice(ledger, &provider, following).await {
             Ok(opened) => {
                 expect(providers, following, &opened);
                 return Ok(opened);
@@ -92,6 +92,42 @@ pub(super) async fn compare_any(
         }
     }
     Err(failures.into_error())
+}
+
+/// Compares, and once more where the chain seems to be another one: one damaged answer is no reason to end the process, the same
+/// said twice is. Another block the second time is damage as well.
+pub(super) async fn compare_twice(
+    ledger: &Ledger,
+    provider: &Provider,
+    following: &Following,
+) -> Result<Opened, Error> {
+    let first = compare(ledger, provider, following).await;
+    let Some(said) = first.as_ref().err().and_then(other_block) else {
+        return first;
+    };
+    let again = compare(ledger, provider, following).await;
+    match again.as_ref().err().and_then(other_block) {
+        Some(then) if then != said => Err(Error::Torn {
+            provider: provider.name().to_owned(),
+            number: said.number,
+        }),
+        _ => again,
+    }
+}
+
+/// The block that shows that the chain is another one.
+const fn other_block(error: &Error) -> Option<BlockRef> {
+    match error {
+        Error::Restarted { found, .. } => Some(BlockRef {
+            number: 0,
+            hash: *found,
+        }),
+        Error::OtherStart { number, found, .. } => Some(BlockRef {
+            number: *number,
+            hash: *found,
+        }),
+        _ => None,
+    }
 }
 
 /// From now on every provider has to be on the chain that this one showed.

@@ -100,14 +100,7 @@ impl Follower {
     /// Compares a provider's chain with the ledger once more: another chain under the same id would look like a reorganisation.
     pub(super) async fn compared_with(&mut self, provider: &Provider) -> Result<Opened, Error> {
         self.opened = None;
-        let compared = identity::compare(&self.ledger, provider, &self.following).await;
-        let opened = match compared {
-            // One damaged answer is no reason to end the process; the same said twice is.
-            Err(Error::Restarted { .. } | Error::OtherStart { .. }) => {
-                identity::compare(&self.ledger, provider, &self.following).await?
-            }
-            compared => compared?,
-        };
+        let opened = identity::compare_twice(&self.ledger, provider, &self.following).await?;
         self.opened = Some(opened);
         Ok(opened)
     }

@@ -142,6 +142,8 @@ fn no_complaints(service: &Service) {
     let complaints: Vec<_> = log
         .lines()
         .filter(|line| line.contains("WARN") || line.contains("ERROR"))
+        // That the machine is busy is no complaint of the service's own.
+        .filter(|line| !line.contains("slow threshold"))
         .collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
 }

@@ -133,15 +133,19 @@ fn is_not_allowed(error: &sqlx::Error) -> bool {
 /// Database errors.
 pub async fn list_lacking(connection: &mut PgConnection) -> Result<Vec<&'static str>, Error> {
     let rights = [
-        (Role::Writer, "ledger.late_blocks", "INSERT"),
-        (Role::Reader, "sign_in.spent_nonces", "INSERT"),
-        (Role::Auditor, "tidewatch.repairs", "SELECT"),
+        (Role::Writer, "ledger", "strays", "INSERT"),
+        (Role::Reader, "sign_in", "spent_nonces", "INSERT"),
+        (Role::Auditor, "tidewatch", "strays", "SELECT"),
     ];
     let mut lacking = Vec::new();
-    for (role, table, right) in rights {
+    for (role, schema, table, right) in rights {
+        // By the catalog's rows: a name in a schema that the asking login may not use is an error.
         let has = sqlx::query_scalar!(
-            r#"SELECT coalesce((SELECT has_table_privilege(r.oid, $2, $3) FROM pg_roles r WHERE r.rolname = $1), false) AS "has!""#,
+            r#"SELECT EXISTS (SELECT 1 FROM pg_roles r, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                              WHERE r.rolname = $1 AND n.nspname = $2 AND c.relname = $3
+                                AND has_table_privilege(r.oid, c.oid, $4)) AS "has!""#,
             role.as_str(),
+            schema,
             table,
             right
         )
