@@ -23,6 +23,7 @@ mod follower;
 mod isolation;
 mod judging;
 mod keeper;
+mod large_logs;
 mod lifecycle;
 mod operator;
 mod process;

@@ -28,7 +28,17 @@ impl Service {
         directory: &Path,
         name: &str,
     ) -> Self {
-        let mut service = Self::spawn(variables, directory, name);
+        Self::start_role("all", variables, directory, name).await
+    }
+
+    /// The same with certain roles only, the API among them.
+    pub(crate) async fn start_role(
+        role: &str,
+        variables: &[(String, String)],
+        directory: &Path,
+        name: &str,
+    ) -> Self {
+        let mut service = Self::spawn_role(role, variables, directory, name);
         for _ in 0..600 {
             let ended = service.child.try_wait().unwrap();
             assert!(
