@@ -1,3 +1,5 @@
+use std::str::FromStr;
+
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
@@ -6,6 +8,14 @@ use super::problem::Problem;
 /// The part of a path that names something. What is no text is refused as a problem document, too.
 #[derive(Debug)]
 pub(super) struct Segment(pub(super) String);
+
+impl Segment {
+    /// Reads it as the 32 bytes that the path's parameter `name` is.
+    pub(super) fn hash<T: FromStr>(&self, name: &'static str) -> Result<T, Problem> {
+        let wrong = |_| Problem::invalid_parameter(name, "0x and 64 hexadecimal digits");
+        self.0.parse().map_err(wrong)
+    }
+}
 
 /// Two such parts; the second may be several, joined by slashes.
 #[derive(Debug)]

@@ -332,10 +332,12 @@ pub async fn assign_user(
     }
 }
 
-/// Records the uid of a leased, queued job's workflow: set once, and confirmed when it is the one that is recorded.
+/// Records the uid of a leased, queued job's workflow: set once, and confirmed when it is the one that is recorded. One that was
+/// confirmed as a stray is about to be removed, and is not taken; the next try makes another.
 ///
 /// # Errors
-/// [`Error::Conflict`] when the lease is lost, the job is no longer queued, or another uid is recorded; database errors.
+/// [`Error::Conflict`] when the lease is lost, the job is no longer queued, another uid is recorded, or the workflow is a stray;
+/// database errors.
 pub async fn record_uid(
     connection: &mut PgConnection,
     lease: &Lease,
@@ -343,7 +345,9 @@ pub async fn record_uid(
 ) -> Result<(), Error> {
     let recorded = sqlx::query!(
         "UPDATE ledger.job_state SET workflow_uid = $3
-         WHERE job_id = $1 AND lease_token = $2 AND phase = 'queued' AND (workflow_uid IS NULL OR workflow_uid = $3)",
+         WHERE job_id = $1 AND lease_token = $2 AND phase = 'queued' AND (workflow_uid IS NULL OR workflow_uid = $3)
+           AND NOT EXISTS (SELECT 1 FROM ledger.strays t WHERE t.deployment_id = job_state.deployment_id AND t.uid = $3
+                                                           AND t.confirmed_at IS NOT NULL)",
         lease.job.0,
         lease.token.0,
         uid

@@ -60,7 +60,7 @@ pub async fn sight(
     u64::try_from(open).map_err(Error::unreadable("strays"))
 }
 
-/// Up to `limit` confirmed strays that are not known to be gone, oldest first.
+/// Up to `limit` confirmed strays that are not known to be gone, oldest first. What a job has taken as its own since is none.
 ///
 /// # Errors
 /// Database errors, and [`Error::Unreadable`].
@@ -70,9 +70,11 @@ pub async fn list_confirmed(
     limit: i64,
 ) -> Result<Vec<Sighted>, Error> {
     let rows = sqlx::query!(
-        "SELECT name, uid FROM ledger.strays
-         WHERE deployment_id = $1 AND confirmed_at IS NOT NULL AND removed_at IS NULL
-         ORDER BY sighted_at, uid LIMIT $2",
+        "SELECT s.name, s.uid FROM ledger.strays s
+         WHERE s.deployment_id = $1 AND s.confirmed_at IS NOT NULL AND s.removed_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM ledger.jobs j JOIN ledger.job_state t ON t.job_id = j.id
+                           WHERE j.name = s.name AND t.workflow_uid = s.uid)
+         ORDER BY s.sighted_at, s.uid LIMIT $2",
         deployment.0,
         limit
     )
@@ -87,6 +89,27 @@ pub async fn list_confirmed(
             })
         })
         .collect()
+}
+
+/// Takes back that a workflow was confirmed as a stray, so that it is looked at again after further sightings and holds no other up.
+///
+/// # Errors
+/// Database errors.
+pub async fn put_back(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    uid: &str,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE ledger.strays SET sighted_at = clock_timestamp(), confirmed_at = NULL
+         WHERE deployment_id = $1 AND uid = $2 AND removed_at IS NULL",
+        deployment.0,
+        uid
+    )
+    .execute(connection)
+    .await
+    .attempt("put a stray workflow back")?;
+    Ok(())
 }
 
 /// Notes that a stray is gone. Noted already: nothing.

@@ -9,7 +9,7 @@
 //! - `workflow.rs`: what is written down of a workflow; `shelf.rs`: where, under locks, each file whole or not at all;
 //!   `stage_files.rs`: the files of one stage;
 //! - `engine.rs`, with `preview.rs`: the port's implementation;
-//! - `decide.rs`, with `ending.rs`: workflow and what is seen of its stage in, the next step out, pure;
+//! - `decide/`, with `ending.rs`: workflow and what is seen of its stage in, the next step out, pure;
 //! - `runner.rs`: looks, decides, acts; `launch.rs`: the programs of the stages; `processes.rs`: finding and ending them;
 //! - `settings.rs`, `error.rs`.
 //!

@@ -61,8 +61,9 @@ pub(super) fn signal(mark: Mark<'_>, signal: Signal) {
             continue;
         };
         let directory = Path::new("/proc").join(pid.as_raw_nonzero().to_string());
-        if mark.is_on(&directory) && pidfd_send_signal(&process, signal).is_err() {
-            // Gone, or another user's; whoever looks again will see.
+        if mark.is_on(&directory) {
+            // One that is gone, or another user's, shows when somebody looks again.
+            pidfd_send_signal(&process, signal).ok();
         }
     }
 }

@@ -79,7 +79,11 @@ impl Shelf {
         write(&half.join(STATE), workflow)?;
         let target = self.directory(&workflow.job);
         match fs::rename(&half, &target) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                let jobs = self.root.join("jobs");
+                let kept = File::open(&jobs).and_then(|jobs| jobs.sync_all());
+                kept.map_err(Error::file("write", &jobs))
+            }
             // Somebody was faster; rename(2) never replaces a directory that holds something.
             Err(error) if is_taken(&error) => erase(&half),
             Err(error) => Err(Error::file("make", &target)(error)),
@@ -197,7 +201,12 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         file.sync_all()
     });
     let replaced = written.and_then(|()| fs::rename(&part, path));
-    replaced.map_err(Error::file("write", path))
+    // The new name is on the disk only once its directory is (fsync(2)): a machine that loses power must not forget what was begun.
+    let kept = replaced.and_then(|()| match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    });
+    kept.map_err(Error::file("write", path))
 }
 
 fn is_taken(error: &io::Error) -> bool {

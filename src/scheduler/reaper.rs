@@ -170,7 +170,11 @@ impl<E: Engine> Reaper<E> {
                     let removed = self.engine.remove(job, &uid).await;
                     removed.map_err(Error::engine("remove the stray workflow", job))?;
                 }
-                Some(_) => {}
+                Some(_) => {
+                    let mut connection = self.ledger.acquire().await?;
+                    strays::put_back(&mut connection, self.deployment, &stray.uid).await?;
+                    tracing::warn!(%job, %uid, "a workflow {job} runs that this ledger never started; it is left alone");
+                }
             }
         }
         Ok(())

@@ -117,7 +117,7 @@ fn printing_and(world: &World, then: &str) -> Value {
     );
     let mut document = workflow(world.did, &shell);
     document["main"]["workflow"]["stages"][0]["requirements"] =
-        json!({"cpu": "500m", "memory": "64Mi", "maxExecutionSeconds": 240});
+        json!({"cpu": "500m", "memory": "64Mi", "maxExecutionSeconds": 120});
     document
 }
 
@@ -191,5 +191,6 @@ async fn stored(world: &World, service: &Service, id: &str) -> (u64, Vec<u8>, St
 
 /// Longer than usual: four times 200 MB go through pods, an object store and a database.
 async fn patiently<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    eventually(what, Duration::from_secs(600), look).await
+    let look = &look;
+    eventually(what, Duration::from_secs(600), || look()).await
 }

@@ -20,14 +20,11 @@ use crate::preflight::{Awaited, Sale};
 /// `GET /agreements/{id}`: what became of a purchase, or what it waits for, from whom, until when, and how it is refunded.
 pub(super) async fn show(
     State(shared): State<Shared>,
-    Segment(text): Segment,
+    named: Segment,
     RawQuery(query): RawQuery,
 ) -> Result<Page, Problem> {
     Parameters::read(query.as_deref())?.finish()?;
-    let wanted = "0x and 64 hexadecimal digits";
-    let agreement: AgreementId = text
-        .parse()
-        .map_err(|_| Problem::invalid_parameter("id", wanted))?;
+    let agreement: AgreementId = named.hash("id")?;
     let mut transaction = shared.reader.snapshot().await?;
     let standing = Standing::find(&shared, &mut transaction).await?;
     let known = Known::get(&shared, &mut transaction, agreement).await?;

@@ -21,14 +21,11 @@ const MOST: u32 = 200;
 /// `GET /transactions/{hash}`: what a transaction said to the followed contracts, as far as recorded.
 pub(super) async fn show(
     State(shared): State<Shared>,
-    Segment(text): Segment,
+    named: Segment,
     RawQuery(query): RawQuery,
 ) -> Result<Page, Problem> {
     Parameters::read(query.as_deref())?.finish()?;
-    let wanted = "0x and 64 hexadecimal digits";
-    let transaction_hash: B256 = text
-        .parse()
-        .map_err(|_| Problem::invalid_parameter("hash", wanted))?;
+    let transaction_hash: B256 = named.hash("hash")?;
     let mut transaction = shared.reader.snapshot().await?;
     let standing = Standing::find(&shared, &mut transaction).await?;
     let (mut rows, mut agreements, mut jobs) = (Vec::new(), Vec::new(), Vec::new());

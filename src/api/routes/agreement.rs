@@ -115,13 +115,11 @@ struct RefundShown {
     ))]
 pub(in crate::api) async fn show(
     State(shared): State<Shared>,
-    Segment(id): Segment,
+    id: Segment,
     RawQuery(query): RawQuery,
 ) -> Result<Json<AgreementShown>, Problem> {
     Parameters::read(query.as_deref())?.finish()?;
-    let agreement: AgreementId = id
-        .parse()
-        .map_err(|_| Problem::invalid_parameter("id", "0x and 64 hexadecimal digits"))?;
+    let agreement: AgreementId = id.hash("id")?;
     let mut transaction = shared.reader.snapshot().await?;
     let known = Known::get(&shared, &mut transaction, agreement).await?;
     drop(transaction);

@@ -6,7 +6,7 @@ use tidewatch::fault::Fault;
 use tidewatch::scheduler::{Dispatcher, DispatcherSettings, Observer};
 use tidewatch::worker::Worker;
 
-use super::bench::{Bench, Job};
+use super::bench::{Bench, Job, tick_until};
 use super::engine::{Call, ScriptedEngine, When, Workflow};
 use super::reaping::{collected, drain, reaper};
 
@@ -77,9 +77,43 @@ async fn a_workflow_that_runs_is_left_to_whoever_started_it() {
     let mut observer = observer(&bench);
     observer.tick().await.unwrap();
     observer.tick().await.unwrap();
+    assert_eq!(strays(&bench).await, [(true, false)]);
     drain(&mut reaper(&bench, Duration::ZERO)).await;
     assert_eq!(bench.engine.world().workflows.len(), 1);
+    assert_eq!(strays(&bench).await, [(false, false)], "to be seen again");
+}
+
+#[tokio::test]
+async fn a_job_that_is_tried_again_is_not_given_a_stray_that_is_about_to_be_removed() {
+    let bench = Bench::new().await;
+    let (job, was) = reaped(&bench).await;
+    land_late(&bench, &job, &was, 0);
+    let mut observer = observer(&bench);
+    observer.tick().await.unwrap();
+    observer.tick().await.unwrap();
     assert_eq!(strays(&bench).await, [(true, false)]);
+
+    // As the reaper queues it again, for another attempt.
+    let again = "phase = 'queued', outcome = NULL, reason = NULL, finished_at = NULL, removed = false, released = false, workflow_uid = NULL";
+    bench.alter(&job, again).await;
+    let settings = DispatcherSettings::default();
+    let mut dispatcher = Dispatcher::new(
+        bench.ledger.clone(),
+        bench.deployment,
+        bench.engine.clone(),
+        settings,
+    );
+    let starts = bench.engine.count(Call::Start, &job.name);
+    dispatcher.tick().await.unwrap();
+    assert_eq!(bench.column(&job, "workflow_uid").await, None);
+    drain(&mut reaper(&bench, Duration::ZERO)).await;
+    assert_eq!(strays(&bench).await, [(true, true)]);
+    tick_until(&mut dispatcher, async || {
+        bench.let_time_pass().await;
+        (bench.engine.count(Call::Start, &job.name) == starts + 1).then_some(())
+    })
+    .await;
+    assert_ne!(bench.engine.world().workflows[&job.name].uid, "late");
 }
 
 #[tokio::test]
