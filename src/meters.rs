@@ -16,6 +16,9 @@ const TICKS: &str = "tidewatch_ticks_total";
 const TICK_SECONDS: &str = "tidewatch_tick_seconds";
 const ANSWER_SECONDS: &str = "tidewatch_http_request_seconds";
 const REORGANISATIONS: &str = "tidewatch_reorganisations_total";
+const FINISHED: &str = "tidewatch_jobs_finished_total";
+const LOGS: &str = "tidewatch_job_logs_total";
+const LOG_BYTES: &str = "tidewatch_job_log_bytes_total";
 
 /// How long jobs stay in a phase; it has bounds of its own, [`PHASE_SECONDS_BOUNDS`].
 pub const PHASE_SECONDS: &str = "tidewatch_job_phase_seconds";
@@ -86,6 +89,31 @@ pub fn describe() {
         Unit::Seconds,
         "How long jobs were in a phase that they left."
     );
+    describe_counter!(FINISHED, Unit::Count, "Jobs that ended, by their outcome.");
+    describe_counter!(
+        LOGS,
+        Unit::Count,
+        "Logs of stages that were closed, by how far they are what was printed."
+    );
+    describe_counter!(
+        LOG_BYTES,
+        Unit::Bytes,
+        "Bytes of job logs that were stored, while they were written and as records."
+    );
+    counter!(LOG_BYTES).absolute(0);
+}
+
+/// Makes the counters of these outcomes of jobs, and of these words for the completeness of logs, appear at zero.
+pub fn expect_jobs(
+    outcomes: impl IntoIterator<Item = &'static str>,
+    completeness: impl IntoIterator<Item = &'static str>,
+) {
+    for outcome in outcomes {
+        counter!(FINISHED, "outcome" => outcome).absolute(0);
+    }
+    for word in completeness {
+        counter!(LOGS, "completeness" => word).absolute(0);
+    }
 }
 
 /// Makes a worker's counters appear at zero, so that a rate can be told from the first event on.
@@ -118,6 +146,21 @@ pub fn reorganised(depth: u64) {
 /// A job left a phase after so long. Should the transaction that moves it fail, it is counted again when it is moved.
 pub fn left_phase(phase: &'static str, after: Duration) {
     histogram!(PHASE_SECONDS, "phase" => phase).record(after);
+}
+
+/// A job ended. Should the transaction that ends it fail, it is counted again when it is ended again; so it is with logs.
+pub fn finished(outcome: &'static str) {
+    counter!(FINISHED, "outcome" => outcome).increment(1);
+}
+
+/// So many bytes of a job log were stored.
+pub fn stored_log(bytes: u64) {
+    counter!(LOG_BYTES).increment(bytes);
+}
+
+/// A log was closed.
+pub fn closed_log(completeness: &'static str) {
+    counter!(LOGS, "completeness" => completeness).increment(1);
 }
 
 /// The API began an answer. `route` is the pattern that matched, never the path that was asked for.

@@ -209,6 +209,9 @@ pub enum Completeness {
 }
 
 impl Completeness {
+    /// Every word.
+    pub const ALL: [Self; 4] = [Self::Complete, Self::Truncated, Self::Gap, Self::Unverified];
+
     /// The word that the ledger and people use.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ use super::attempts::number;
 use super::{Attempt, Error, Transaction};
 use crate::engine::{Completeness, LogSummary, Stage};
 use crate::ids::JobId;
+use crate::meters;
 
 /// Most bytes of one chunk.
 pub const CHUNK: usize = 64 * 1024;
@@ -207,6 +208,7 @@ pub async fn close(
     .execute(&mut **transaction)
     .await
     .attempt("close a job log")?;
+    meters::closed_log(summary.completeness.as_str());
     Ok(())
 }
 
@@ -227,14 +229,9 @@ pub async fn find_closed(
     .fetch_optional(connection)
     .await
     .attempt("ask whether a job log is closed")?;
-    let known = [
-        Completeness::Complete,
-        Completeness::Truncated,
-        Completeness::Gap,
-        Completeness::Unverified,
-    ];
     let closed = word.flatten();
-    Ok(closed.and_then(|word| known.into_iter().find(|known| known.as_str() == word)))
+    let mut known = Completeness::ALL.into_iter();
+    Ok(closed.and_then(|word| known.find(|known| known.as_str() == word)))
 }
 
 /// Number and SHA-256 of the bytes that are stored of a log, called by the name of `completeness`. Holds one chunk at a time.
@@ -285,6 +282,7 @@ async fn insert(
     .execute(&mut **transaction)
     .await
     .attempt("store chunks of a job log")?;
+    meters::stored_log(bodies.iter().map(|body| body.len() as u64).sum());
     Ok(())
 }
 

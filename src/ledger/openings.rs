@@ -9,6 +9,7 @@ use super::jobs::{Anchor, Terms};
 use super::{Error, Transaction, status};
 use crate::ids::{DeploymentId, JobId, JobName};
 use crate::jobs::{Status, Transition};
+use crate::meters;
 
 const STATES: &str = "COPY ledger.job_state (job_id, deployment_id, phase, outcome, reason, attempt, block_number, block_hash, \
      log_id, block_canonical, owed_block, provider, payment, last_transition, last_hash, finished_at) FROM STDIN (FORMAT binary)";
@@ -61,6 +62,8 @@ pub async fn record(
     copy::insert(transaction, STATES, states, "open the states of jobs").await?;
     let appending = "append the first transitions of jobs";
     copy::insert(transaction, TRANSITIONS, transitions, appending).await?;
+    let outcomes = openings.iter().filter_map(|opening| opening.status.outcome);
+    outcomes.for_each(|outcome| meters::finished(outcome.as_str()));
     // A hint that rows have changed; nobody reads which.
     status::tell(transaction, "new jobs").await
 }

@@ -104,6 +104,11 @@ pub async fn advance(
     {
         meters::left_phase(from.as_str(), (at - since).to_std().unwrap_or_default());
     }
+    if from != to
+        && let Some(outcome) = status.outcome
+    {
+        meters::finished(outcome.as_str());
+    }
     Ok(true)
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn show(
         div #agreement data-part {
             p.lead { (said.sentence) }
             @if let Awaited::Answer { refund: Some(refund), .. } = &awaited {
-                (refunded("If nobody answers", &refund.sentence(), &refund.to_json()))
+                (refunded(&html! { h2 { "If nobody answers" } }, &refund.sentence(), &refund.to_json()))
             }
             @if !known.jobs.is_empty() { section { h2 { "Jobs" } (listing::jobs(&known.jobs, now)) } }
             (facts(&known))
@@ -87,11 +87,11 @@ fn bought(sale: &Sale) -> Markup {
 }
 
 /// Transactions that pay the consumer back, in their order.
-fn refunded(heading: &str, sentence: &str, refund: &Value) -> Markup {
+fn refunded(heading: &Markup, sentence: &str, refund: &Value) -> Markup {
     let calls = refund["transactions"].as_array().map(Vec::as_slice);
     html! {
         section.refund {
-            h3 { (heading) }
+            (heading)
             p { (sentence) }
             ol {
                 @for call in calls.unwrap_or_default() {
@@ -100,7 +100,7 @@ fn refunded(heading: &str, sentence: &str, refund: &Value) -> Markup {
                         (part("what"))
                         dl.arguments {
                             dt { "to" } dd { code.copy title=(part("to")) { (part("to")) } }
-                            dt { "data" } dd { code.copy.long title=(part("data")) { (part("data")) } }
+                            dt { "data" } dd { code.copy.long tabindex="0" title=(part("data")) { (part("data")) } }
                         }
                     }
                 }
@@ -133,7 +133,7 @@ fn acted(act: &ActRow, now: DateTime<Utc>) -> Markup {
             }
             (verdict::rules(&act.rules))
             @if let Some(refund) = act.refund.as_ref().filter(|_| act.state == "declined") {
-                (refunded("How the consumer is paid back", &format!("From block {} on anybody can send these:", refund["fromBlock"]), refund))
+                (refunded(&html! { h4 { "How the consumer is paid back" } }, &format!("From block {} on anybody can send these:", refund["fromBlock"]), refund))
             }
         }
     }

@@ -379,7 +379,7 @@ async function showResults() {
       return make('tr', {}, make('th', { scope: 'row', className: 'given' }, plain(file.path)), make('td', { className: 'number' }, file.size.toLocaleString('en')),
         make('td', {}, make('code', { title: file.sha256 }, `${file.sha256.slice(0, 14)}…`)), make('td', {}, button));
     });
-    const head = make('tr', {}, ...['Name', 'Bytes', 'SHA-256', ''].map((word) => make('th', { scope: 'col' }, word)));
+    const head = make('tr', {}, ...['Name', 'Bytes', 'SHA-256', 'Save'].map((word) => make('th', { scope: 'col' }, word)));
     live.append(rows.length ? make('table', {}, make('thead', {}, head), make('tbody', {}, ...rows)) : make('p', { className: 'empty' }, 'The job published no file.'));
   } catch (error) { live.append(make('p', { className: 'empty' }, error.message)); }
 }

@@ -23,6 +23,7 @@ fn served() -> String {
         meters::describe();
         meters::expect_worker("judge");
         meters::ticked("judge", Tick::More, Duration::from_secs(1));
+        meters::expect_jobs(["succeeded"], ["gap"]);
         meters::reorganised(1);
         meters::left_phase("queued", Duration::from_secs(1));
         meters::answered("/v1/jobs", 200, Duration::from_secs(1));

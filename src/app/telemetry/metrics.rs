@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::nodes;
 use crate::chain::Providers;
+use crate::engine::Completeness;
 use crate::ids::DeploymentId;
-use crate::jobs::Phase;
+use crate::jobs::{Outcome, Phase};
 use crate::ledger::gauges::{self, Gauges};
 use crate::ledger::{Ledger, Reader, reader};
 use crate::meters;
@@ -61,6 +62,10 @@ impl Metrics {
     pub(in crate::app) fn start() -> anyhow::Result<Self> {
         let handle = recorder().context("metrics could not be set up")?;
         meters::describe();
+        meters::expect_jobs(
+            Outcome::ALL.map(Outcome::as_str),
+            Completeness::ALL.map(Completeness::as_str),
+        );
         Ok(Self { handle })
     }
 

@@ -24,7 +24,11 @@ async fn finish(connection: &mut PgConnection, job: JobId) {
     execute(connection, &statement).await.unwrap();
 }
 
-async fn record(connection: &mut PgConnection, job: JobId, (key, hash): (String, Vec<u8>)) {
+pub(super) async fn record(
+    connection: &mut PgConnection,
+    job: JobId,
+    (key, hash): (String, Vec<u8>),
+) {
     sqlx::query("INSERT INTO ledger.results (job_id, attempt, manifest_key, manifest_sha256, files, bytes) VALUES ($1, 1, $2, $3, 0, 0)")
         .bind(job.0)
         .bind(key)

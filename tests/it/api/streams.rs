@@ -153,22 +153,27 @@ async fn a_reader_who_falls_behind_is_told_so_and_goes_on_where_it_was() {
     let ledger = service.database.ledger();
     advance(ledger, job, Status::of_phase(Phase::Configuring, 1)).await;
     let mut last = slow.next().await.unwrap();
+    // One after the other, until it surely hears of them by being told: what it still reads from the ledger, it cannot fall behind in.
+    for number in 2..=20 {
+        many(&mut connection, job, number, 1).await;
+        last = slow.next().await.unwrap();
+    }
 
     // More than the sockets and the ring hold, in many commits, while nobody reads.
     for batch in 0..60 {
-        many(&mut connection, job, 2 + batch * 500, 500).await;
+        many(&mut connection, job, 21 + batch * 500, 500).await;
     }
     let lost = Status::finished(Outcome::Lost, Some(Reason::WorkflowMissing), 1);
     execute(
         &mut connection,
-        &format!("UPDATE ledger.job_state SET last_transition = 30001 WHERE job_id = {job}"),
+        &format!("UPDATE ledger.job_state SET last_transition = 30020 WHERE job_id = {job}"),
     )
     .await
     .unwrap();
     let mut live = service.events("/v1/transitions", None).await;
     advance(ledger, job, lost).await;
     // Where it begins is as near to the end as transactions elsewhere on the server let anybody be sure of.
-    while live.next().await.expect("news arrive").data["number"] != 30_002 {}
+    while live.next().await.expect("news arrive").data["number"] != 30_021 {}
 
     let mut read = 0;
     let said = loop {

@@ -40,7 +40,7 @@ async fn an_algorithm_sees_the_systems_programs_and_its_job_and_nothing_else() {
     std::fs::set_permissions(&private, std::fs::Permissions::from_mode(0o666)).unwrap();
     let own = std::process::id();
     let shell = format!(
-        "cat {private}; ls {private}; cat /proc/{own}/environ; ls $VOLUME; cat $VOLUME/record/log; \
+        "exec 2>&1; cat {private}; ls {private}; cat /proc/{own}/environ; ls $VOLUME; cat $VOLUME/record/log; \
          (echo more >> $INPUTS/$(ls $INPUTS)/0); rm -rf $INPUTS/*; chmod -R u+w $INPUTS; (echo more >> $INPUTS/$(ls $INPUTS)/0); \
          (echo over > $ALGO); touch /tmp/tidewatch-was-here; (echo x > $VOLUME/../algorithm-0/ending.json); \
          cat $INPUTS/*/0 > $OUTPUTS/copy; echo tmp > $HOME/file && cat $HOME/file; env | grep -c -i -e database -e token; true",

@@ -122,12 +122,12 @@ fn rest() -> Response {
 }
 
 /// A volume and a plan.
-struct Case {
+pub(super) struct Case {
     directory: tempfile::TempDir,
 }
 
 impl Case {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("data")).unwrap();
         Self { directory }
@@ -137,18 +137,30 @@ impl Case {
         self.directory.path().join("data").join(path)
     }
 
-    fn input(&self, index: u32) -> PathBuf {
+    /// Where the publisher's Secret of that name is mounted.
+    pub(super) fn secret(&self, name: &str) -> PathBuf {
+        self.directory.path().join("secrets").join(name)
+    }
+
+    /// Fetches inputs, with the Secrets that are mounted.
+    pub(super) async fn fetch(&self, inputs: &[Value], bytes: u64) -> (Output, Value) {
+        let plan = json!({"did": format!("did:op:{DID}"), "inputs": inputs, "algorithm": "", "diskBytes": bytes});
+        let secrets = self.directory.path().join("secrets");
+        self.run(plan, &["--secrets", text(&secrets)]).await
+    }
+
+    pub(super) fn input(&self, index: u32) -> PathBuf {
         self.data("inputs").join(DID).join(index.to_string())
     }
 
-    async fn run(&self, plan: Value, flags: &[&'static str]) -> (Output, Value) {
+    async fn run(&self, plan: Value, flags: &[&str]) -> (Output, Value) {
         let path = self.directory.path().join("plan.json");
         std::fs::write(&path, plan.to_string()).unwrap();
         let (data, message) = (self.data(""), self.directory.path().join("message"));
-        let flags = flags.to_vec();
+        let flags: Vec<_> = flags.iter().map(|&flag| flag.to_owned()).collect();
         let run = move || {
             let mut arguments = vec!["configure", "--plan", text(&path), "--data", text(&data)];
-            arguments.extend(flags);
+            arguments.extend(flags.iter().map(String::as_str));
             stage(&arguments, &message)
         };
         tokio::task::spawn_blocking(run).await.unwrap()

@@ -1,5 +1,6 @@
 //! The programs that run in the pods, as programs: their exit codes, messages, files and output.
 
+mod azure;
 mod configure;
 mod guard;
 mod publish;

@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use super::{sha256, stage, text};
 
-const JOB: &str = "job-000102030405060708090a0b0c0d0e0f";
+pub(super) const JOB: &str = "job-000102030405060708090a0b0c0d0e0f";
 const LOG: &[u8] = b"epoch 1\n\xff\x00\nno newline at the end";
 
 /// A volume as the guard leaves it, and somewhere to publish to.
-struct Case {
+pub(super) struct Case {
     directory: tempfile::TempDir,
     url: String,
-    plan: Value,
+    pub(super) plan: Value,
 }
 
 impl Case {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         for name in ["data/outputs", "data/record", "credentials"] {
@@ -43,7 +43,11 @@ impl Case {
         self.directory.path().join("data/outputs").join(name)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) {
+    pub(super) fn credentials(&self) -> PathBuf {
+        self.directory.path().join("credentials")
+    }
+
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) {
         let path = self.output(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
@@ -51,7 +55,7 @@ impl Case {
 
     fn run_with(&self, flags: &[&str]) -> (Output, Value) {
         let path = |name: &str| self.directory.path().join(name);
-        let (data, credentials) = (path("data"), path("credentials"));
+        let (data, credentials) = (path("data"), self.credentials());
         let plan = self.plan.to_string();
         let mut arguments = vec!["publish", "--plan", &plan, "--data", text(&data)];
         arguments.extend(["--credentials", text(&credentials)]);
@@ -64,7 +68,7 @@ impl Case {
     }
 
     /// Runs it to success, and answers what it handed over.
-    fn publish(&self) -> Value {
+    pub(super) fn publish(&self) -> Value {
         let (output, message) = self.run();
         assert_eq!(output.status.code(), Some(0), "{message}");
         assert_eq!(output.stdout, b"", "a pod's log is no way out");
@@ -395,7 +399,7 @@ fn results_go_to_an_s3_server() {
         output.stdout
     };
     request(&["-X", "PUT", &format!("{server}/{bucket}")]);
-    let credentials = case.directory.path().join("credentials");
+    let credentials = case.credentials();
     // As the kubelet mounts a Secret: links into a directory whose name begins with dots.
     std::fs::create_dir(credentials.join("..data")).unwrap();
     for (name, value) in [

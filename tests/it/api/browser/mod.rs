@@ -15,6 +15,7 @@ use tidewatch::app::packages::{self, Package};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
+use super::agreements::with_node;
 use super::service::{Endpoint, TOKEN};
 use crate::support::cache;
 use rows::Stage;
@@ -47,7 +48,11 @@ async fn people_find_follow_and_understand_jobs_in_a_browser() {
         [PLAYWRIGHT, AXE].map(|package| packages::ensure(package, &cache()).unwrap())
     });
     let stage = Stage::set().await;
-    let api = Endpoint::beside(&stage.bench, Settings::default()).await;
+    let settings = Settings {
+        files: Some(stage.results.clone()),
+        ..with_node(&stage.bench)
+    };
+    let api = Endpoint::beside(&stage.bench, settings).await;
     let [playwright, axe] = packages.await.unwrap();
     let mut known = stage.known();
     known["token"] = json!(TOKEN);

@@ -140,6 +140,38 @@ const steps = {
     await page.context().close();
   },
 
+  async 'a party signs in with a wallet, reads the log and saves a result'() {
+    const page = await open({ acceptDownloads: true });
+    await page.exposeFunction('askWallet', async (method, params) => {
+      if (method === 'eth_requestAccounts') return [known.consumer];
+      // The chain's node holds the key, as a wallet would.
+      const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+      const answer = await fetch(known.node, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+      const { result, error } = await answer.json();
+      if (error) throw new Error(error.message);
+      return result;
+    });
+    await page.addInitScript(() => {
+      window.ethereum = { request: ({ method, params }) => window.askWallet(method, params ?? []) };
+    });
+    await page.goto(`${ORIGIN}/jobs/${known.job}`);
+    assert.equal(await page.locator('#results .live').count(), 0);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Sign in with Wallet' }).click();
+    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    await page.getByRole('log').getByText('red words').waitFor();
+    const results = page.locator('#results');
+    await results.getByText('<img src=x onerror=alert(1)>.txt').waitFor();
+    const [saved] = await Promise.all([
+      page.waitForEvent('download'),
+      results.getByRole('button', { name: 'Save answer/sum.txt' }).click(),
+    ]);
+    assert.equal(saved.suggestedFilename(), 'sum.txt');
+    assert.equal(readFileSync(await saved.path(), 'utf8'), 'the sum is 471\n');
+    await look(page, 'job-of-a-party');
+    await page.context().close();
+  },
+
   async 'everything is reached by the keyboard'() {
     const page = await open();
     await page.goto(`${ORIGIN}/`);

@@ -7,6 +7,8 @@ use tidewatch::jobs::{Outcome, Phase, Reason, Status};
 use tidewatch::keeper::{Mined, Purchase};
 use tidewatch::ledger::{commit, status};
 
+use super::super::disk::Disk;
+use super::super::results::record;
 use crate::judging::bench::{Bench, default_workflow};
 
 /// Jobs besides those that steps speak of: one more than a page holds, with them.
@@ -27,7 +29,15 @@ pub(super) struct Stage {
     /// One whose job was refused.
     refused: Purchase,
     hostile: Mined,
+    /// Where the results of the job that steps look at lie, once it has ended.
+    pub(super) results: Arc<Disk>,
 }
+
+/// Result files, with a name that an algorithm chose to do harm by.
+const FILES: [(&str, &[u8]); 2] = [
+    ("answer/sum.txt", b"the sum is 471\n"),
+    ("<img src=x onerror=alert(1)>.txt", b"x"),
+];
 
 impl Stage {
     pub(super) async fn set() -> Self {
@@ -60,6 +70,7 @@ impl Stage {
             waiting: waiting.agreement,
             refused,
             hostile,
+            results: Arc::new(Disk::new()),
             bench,
         };
         stage
@@ -86,6 +97,7 @@ impl Stage {
             "waiting": self.waiting,
             "refused": name(&self.refused),
             "hostile": self.hostile.transaction_hash,
+            "node": self.bench.chain.node.url().as_str(),
         })
     }
 
@@ -111,6 +123,7 @@ impl Stage {
             "end" => {
                 self.sql("UPDATE ledger.job_logs SET completeness = 'complete', sha256 = sha256('') WHERE job_id = $1", job).await;
                 self.attempt(job, &stages(true)).await;
+                self.publish(job).await;
                 self.advance(job, Status::of_phase(Phase::Publishing, 1))
                     .await;
                 self.advance(job, Status::finished(Outcome::Succeeded, None, 1))
@@ -118,6 +131,21 @@ impl Stage {
             }
             other => panic!("no step may ask for {other:?}"),
         }
+    }
+
+    async fn publish(&self, job: JobId) {
+        let name: String = sqlx::query_scalar("SELECT name FROM ledger.jobs WHERE id = $1")
+            .bind(job.0)
+            .fetch_one(&self.bench.pool)
+            .await
+            .unwrap();
+        let (key, hash) = self.results.publish(&name.parse().unwrap(), &FILES).await;
+        record(
+            &mut *self.bench.pool.acquire().await.unwrap(),
+            job,
+            (key, hash),
+        )
+        .await;
     }
 
     /// Lets a job have run.
