@@ -159,7 +159,11 @@ pub(super) async fn mend(
             made_at: settled.header.timestamp,
             proof: settled.proof,
         };
-        blocks::record(&mut transaction, deployment, &[block]).await?;
+        let revived = blocks::record(&mut transaction, deployment, &[block]).await?;
+        if !revived.is_empty() {
+            // The chain returned to it while its logs were left out: they are there, and jobs may be anchored in them.
+            logs::revive(&mut transaction, deployment, &revived).await?;
+        }
         let range = (at.number, at.number);
         blocks::prove(&mut transaction, deployment, range, settled.proof).await?;
         let missing: Vec<NewLog> = difference.missing.iter().cloned().map(new_log).collect();

@@ -154,8 +154,8 @@ pub async fn orphan_from(
     Ok(orphaned.len())
 }
 
-/// Makes the logs of orphaned blocks canonical again, with the consequences of [`orphan_from`] the other way round. What stands
-/// in their places must have been turned into tombstones before. Answers how many logs there were.
+/// Makes the logs of orphaned blocks canonical again, but for those that were disproved, with the consequences of [`orphan_from`] the
+/// other way round. What stands in their places must have been turned into tombstones before. Answers how many logs there were.
 ///
 /// # Errors
 /// Database errors.
@@ -167,7 +167,7 @@ pub async fn revive(
     let hashes: Vec<Vec<u8>> = blocks.iter().map(|hash| hash.to_vec()).collect();
     let revived = sqlx::query_scalar!(
         "UPDATE ledger.logs SET canonical = true
-         WHERE deployment_id = $1 AND block_hash = ANY($2::bytea[]) AND NOT canonical RETURNING id",
+         WHERE deployment_id = $1 AND block_hash = ANY($2::bytea[]) AND NOT canonical AND NOT disproved RETURNING id",
         deployment.0,
         &hashes
     )
@@ -178,7 +178,8 @@ pub async fn revive(
     Ok(revived.len())
 }
 
-/// Turns recorded logs into tombstones that their block was proven not to hold, with the consequences of [`orphan_from`].
+/// Turns recorded logs into tombstones that their block was proven not to hold, with the consequences of [`orphan_from`]. They stay
+/// tombstones should the chain leave that block and return.
 ///
 /// # Errors
 /// Database errors.
@@ -188,7 +189,7 @@ pub async fn disprove(
     logs: &[i64],
 ) -> Result<(), Error> {
     sqlx::query!(
-        "UPDATE ledger.logs SET canonical = false WHERE deployment_id = $1 AND id = ANY($2) AND canonical",
+        "UPDATE ledger.logs SET canonical = false, disproved = true WHERE deployment_id = $1 AND id = ANY($2) AND canonical",
         deployment.0,
         logs
     )

@@ -16,6 +16,7 @@ mod reading_once;
 mod recording;
 mod refusals;
 mod reorganisations;
+mod returning;
 mod verifying;
 
 use std::sync::Arc;

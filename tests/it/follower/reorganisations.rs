@@ -106,62 +106,6 @@ async fn a_reorganisation_neither_verifies_what_was_read_once_nor_lets_anything_
 }
 
 #[tokio::test]
-async fn a_return_to_an_old_fork_revives_its_rows() {
-    let bench = Bench::start().await;
-    bench.echo(0..5).await;
-    let head = bench
-        .node
-        .request("eth_getBlockByNumber", json!(["latest", false]))
-        .await;
-    let time = u64::from_str_radix(&head["timestamp"].as_str().unwrap()[2..], 16).unwrap() + 100;
-    let following = bench.following();
-    let mut follower = bench.follower(&following);
-    let deployment = follower.open().await.unwrap();
-
-    // Two blocks that the chain leaves and comes back to: made of the same parent, time, fee and transaction they have the same hash.
-    let fork = async |first: u64| {
-        for (word, time) in [(first, time), (first + 1, time + 1)] {
-            bench
-                .node
-                .request("evm_setNextBlockTimestamp", json!([time]))
-                .await;
-            // anvil forgets the base fee when it goes back.
-            let fee = json!(["0x3b9aca00"]);
-            bench
-                .node
-                .request("anvil_setNextBlockBaseFeePerGas", fee)
-                .await;
-            bench.echo(word..word + 1).await;
-        }
-    };
-    let snapshot = bench.node.snapshot().await;
-    fork(10).await;
-    settle(&mut follower).await.unwrap();
-    bench.anchor_job(deployment).await;
-    let old = bench.rows(true).await;
-
-    bench.node.revert(snapshot).await;
-    let snapshot = bench.node.snapshot().await;
-    fork(20).await;
-    settle(&mut follower).await.unwrap();
-    assert_eq!(bench.rows(true).await, bench.truth().await);
-    assert_eq!(bench.rows(false).await.len(), 2 * LOGS);
-    assert!(!bench.consequences().await.0);
-
-    bench.node.revert(snapshot).await;
-    fork(10).await;
-    assert_eq!(bench.truth().await, old, "anvil made other blocks");
-    settle(&mut follower).await.unwrap();
-    assert_eq!(bench.rows(true).await, old);
-    assert_eq!(bench.rows(false).await.len(), 2 * LOGS);
-    assert_eq!(
-        bench.consequences().await,
-        (true, Some("revived".to_owned()))
-    );
-    assert_eq!(bench.cursor(deployment).await.position.epoch, 2);
-}
-
-#[tokio::test]
 async fn a_reorganisation_below_the_irreversible_block_halts_until_it_is_released() {
     let bench = Bench::start().await;
     bench.echo(0..20).await;

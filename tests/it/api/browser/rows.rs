@@ -141,7 +141,7 @@ impl Stage {
             .unwrap();
         let (key, hash) = self.results.publish(&name.parse().unwrap(), &FILES).await;
         record(
-            &mut *self.bench.pool.acquire().await.unwrap(),
+            &mut self.bench.pool.acquire().await.unwrap(),
             job,
             (key, hash),
         )
