@@ -138,8 +138,10 @@ async fn an_algorithm_whose_guard_is_killed_is_lost_ended_and_never_run_again() 
     let plan = bench.plan("echo begun; touch $OUTPUTS/half; sleep 50.125");
     bench.begin(&plan).await;
     bench
-        .when(&plan.job, "it printed", |_| {
+        .when(&plan.job, "what it printed is in the record", |_| {
+            let log = std::fs::read(bench.volume(&plan.job, "record/log"));
             bench.volume(&plan.job, "outputs/half").exists()
+                && log.is_ok_and(|log| log == b"begun\n")
         })
         .await;
     let record = bench.volume(&plan.job, "record").canonicalize().unwrap();

@@ -102,7 +102,7 @@ async fn results_go_to_azure_and_inputs_come_from_there() {
 
     for (secret, said) in [
         (Some("wrong"), "refuses it with these keys"),
-        (None, "refuses it with these keys"),
+        (None, "cannot be used with this address and these options"),
     ] {
         let refused = [input(2, "outputs/large", None, secret)];
         let (output, message) = reader.fetch(&refused, 30_000_000).await;
