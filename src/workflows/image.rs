@@ -25,11 +25,9 @@ impl FromStr for ImageReference {
             None => (text, None),
         };
         // A colon before the last slash belongs to the registry's port.
-        let after_slash = rest.rfind('/').map_or(0, |slash| slash + 1);
-        let (name, tag) = match rest[after_slash..].split_once(':') {
-            Some((last, tag)) if is_tag(tag) => {
-                (&rest[..after_slash + last.len()], Some(tag.to_owned()))
-            }
+        let (name, tag) = match rest.rsplit_once(':') {
+            Some((name, tag)) if is_tag(tag) => (name, Some(tag.to_owned())),
+            Some((_, port)) if port.contains('/') => (rest, None),
             Some(_) => return Err(bad()),
             None => (rest, None),
         };
@@ -144,12 +142,12 @@ fn registry(host: &str) -> Option<String> {
     let valid = name.split('.').all(label)
         && !port.is_empty()
         && port.bytes().all(|byte| byte.is_ascii_digit());
-    let host = match host {
-        "index.docker.io" => DEFAULT_REGISTRY,
+    // Hosts are the same in any case; repositories are lower case anyway.
+    let host = match host.to_ascii_lowercase() {
+        index if index == "index.docker.io" => DEFAULT_REGISTRY.to_owned(),
         other => other,
     };
-    // Hosts are the same in any case; repositories are lower case anyway.
-    valid.then(|| host.to_ascii_lowercase())
+    valid.then_some(host)
 }
 
 /// Lower-case letters and digits, joined by one dot, one or two underscores, or any number of dashes.
@@ -181,11 +179,11 @@ mod tests {
         let cases = [
             ("python", "docker.io/library/python"),
             ("docker.io/python", "docker.io/library/python"),
-            ("index.docker.io/library/python", "docker.io/library/python"),
+            ("Index.docker.io/library/python", "docker.io/library/python"),
             ("someone/python", "docker.io/someone/python"),
             ("localhost/python", "localhost/python"),
             ("registry:5000/a/b", "registry:5000/a/b"),
-            ("Registry.Example/a__b/c--d", "registry.example/a__b/c--d"),
+            ("My-Registry.Example/a__b/c--d", "my-registry.example/a__b/c--d"),
         ];
         for (text, name) in cases {
             let image: ImageReference = text.parse().unwrap();
@@ -220,6 +218,9 @@ mod tests {
             "a//b",
             "a:",
             "a:-x",
+            "a:b:c",
+            "a.example/b:c:d",
+            "my_registry.example/b",
             "a@sha256:12",
             "a b",
             "a_-b",

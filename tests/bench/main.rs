@@ -11,6 +11,7 @@ mod head;
 mod history;
 mod parts;
 mod source;
+mod stages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,7 @@ struct Options {
     #[arg(long, default_value_t = 30)]
     latency: u64,
 
-    /// Only these, comma separated: bare, recorded, distant, judged, head, idle, api
+    /// Only these, comma separated: bare, recorded, distant, judged, head, idle, api, stages
     #[arg(
         long,
         value_delimiter = ',',
@@ -91,6 +92,18 @@ async fn main() -> Result<()> {
     }
     if options.wants("api") {
         tell_api(&api::measure(&parts).await?);
+    }
+    if options.wants("stages") {
+        println!();
+        for found in stages::measure().await? {
+            let (took, curl) = (found.took.as_secs_f64(), found.curl.as_secs_f64());
+            println!(
+                "stages: {:<9} a gigabyte in {took:.2} s, {:.2} of curl's {curl:.2} s; at most {:.1} MB resident",
+                found.stage,
+                took / curl,
+                kib_as_megabytes(found.resident)
+            );
+        }
     }
     Ok(())
 }

@@ -159,7 +159,7 @@ fn a_strangers_condition_does_not_make_an_old_agreement_one_of_the_history() {
 
 /// What decided is named, whatever it was: a log where a log says it, a call where only a call does.
 #[test]
-fn the_rules_about_history_and_owner_name_what_decided_them() {
+fn the_rules_about_history_owner_and_window_name_what_decided_them() {
     let answer_of = |world: &World, rule: &str| {
         let verdict = world.verdict();
         let found = verdict.rules.into_iter().find(|its| its.rule == rule);
@@ -202,6 +202,15 @@ fn the_rules_about_history_and_owner_name_what_decided_them() {
         ..World::default()
     };
     assert_eq!(answer_of(&named, "payee"), (Answer::Holds, None));
+
+    let (_, evidence) = answer_of(&World::default(), "window");
+    assert!(matches!(evidence, Some(Evidence::Log(_))), "{evidence:?}");
+    let direct = World {
+        direct: true,
+        ..World::default()
+    };
+    let (_, evidence) = answer_of(&direct, "window");
+    assert!(matches!(evidence, Some(Evidence::Call(_))), "{evidence:?}");
 }
 
 #[test]

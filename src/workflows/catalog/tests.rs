@@ -301,8 +301,26 @@ fn each_part_of_an_origin_or_of_a_trusted_entry_must_be_right_by_itself() {
 }
 
 #[test]
-fn a_catalog_beyond_the_limit_is_not_read() {
-    let large = vec![b'#'; LARGEST_CATALOG + 2];
-    let told = Catalog::parse(&large).unwrap_err();
+fn a_catalog_may_have_16_mib_and_not_a_byte_more() {
+    let mut bytes = b"assets: []\n#".to_vec();
+    bytes.resize(16_777_216, b'#');
+    let told = Catalog::parse(&bytes);
+    assert!(!matches!(told, Err(BadCatalog::TooLarge)));
+    bytes.push(b'#');
+    let told = Catalog::parse(&bytes).unwrap_err();
     assert!(matches!(told, BadCatalog::TooLarge), "{told}");
+}
+
+#[test]
+fn a_secret_is_named_as_kubernetes_names_are() {
+    let longest = "a".repeat(253);
+    for name in ["keys", "a-b", "a--b", "0.b-1.c", &longest] {
+        assert!(is_secret_name(name), "{name}");
+    }
+    let longer = format!("{longest}a");
+    for name in [
+        "", "a_b", "A", "-a", "a-", "a..b", ".a", "a.", "a/b", "é", &longer,
+    ] {
+        assert!(!is_secret_name(name), "{name}");
+    }
 }

@@ -107,8 +107,8 @@ fn code_may_be_as_large_as_it_can_travel_and_not_a_byte_larger() {
     let asset = asset("");
     for (size, expected) in [
         (None, None),
-        (Some(LARGEST_CODE), None),
-        (Some(LARGEST_CODE + 1), Some(Reason::AlgorithmTooLarge)),
+        (Some(524_288), None),
+        (Some(524_289), Some(Reason::AlgorithmTooLarge)),
     ] {
         assert_eq!(reason(container(&given(size), &asset)), expected);
     }
