@@ -183,7 +183,10 @@ mod tests {
             ("someone/python", "docker.io/someone/python"),
             ("localhost/python", "localhost/python"),
             ("registry:5000/a/b", "registry:5000/a/b"),
-            ("My-Registry.Example/a__b/c--d", "my-registry.example/a__b/c--d"),
+            (
+                "My-Registry.Example/a__b/c--d",
+                "my-registry.example/a__b/c--d",
+            ),
         ];
         for (text, name) in cases {
             let image: ImageReference = text.parse().unwrap();
