@@ -11,6 +11,7 @@
 //! - `column.rs`, `copy.rs`: between columns and types; COPY's binary format;
 //! - `error.rs`: the room's error and what each database error means;
 //! - `listen.rs`: hints that rows have changed;
+//! - `nagle.rs`: has connections send at once;
 //! - `status.rs`: the only way to move a job: state and transition in one step; `openings.rs`: the same for new jobs, in sets;
 //! - `footings.rs`: how what owes a job stands on the chain;
 //! - `leases.rs`: who may act on a job now; `dispatch.rs`, `upkeep.rs`: the scheduler's queues before and behind the start;
@@ -62,6 +63,7 @@ pub mod late_blocks;
 pub mod leases;
 pub mod listen;
 pub mod logs;
+mod nagle;
 pub mod openings;
 pub mod operator_actions;
 pub mod opinions;
@@ -118,10 +120,14 @@ impl Ledger {
     /// [`Error`] when the URL is malformed (fatal) or nobody answers within five seconds (transient).
     pub async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
         let options = PgConnectOptions::from_str(url).attempt("read the database's URL")?;
+        let port = options.get_port();
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
-            .after_connect(|connection, _| Box::pin(without_compilation(connection)))
+            .after_connect(move |connection, _| {
+                nagle::send_at_once(port);
+                Box::pin(without_compilation(connection))
+            })
             .connect_with(options.application_name("tidewatch"))
             .await
             .attempt("connect to the database")?;

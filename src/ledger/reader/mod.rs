@@ -41,7 +41,7 @@ use futures::Stream;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::schema::{SchemaVersion, schema_version};
-use super::{Attempt, Error, Ledger, Transaction};
+use super::{Attempt, Error, Ledger, Transaction, nagle};
 
 pub use acts::{ActRow, list as list_acts};
 pub use agent::{AgentAccount, list as list_agent_accounts};
@@ -100,9 +100,14 @@ impl Reader {
                 ("enable_mergejoin", "off"),
                 ("max_parallel_workers_per_gather", "0"),
             ]);
+        let port = options.get_port();
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(Duration::from_secs(5))
+            .after_connect(move |_, _| {
+                nagle::send_at_once(port);
+                Box::pin(async { Ok(()) })
+            })
             .connect_with(options)
             .await
             .attempt("connect to the database as the API's login")?;
