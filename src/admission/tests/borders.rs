@@ -238,6 +238,47 @@ fn calls_that_contradict_the_creations_events_refuse() {
 }
 
 #[test]
+fn once_something_is_refused_or_unknown_no_further_rules_are_asked() {
+    let of_another = World {
+        event_did: Did(B256::repeat_byte(9)),
+        ..World::default()
+    };
+    let not_offered = World {
+        offer: Offer::NotOurs,
+        ..World::default()
+    };
+    for world in [of_another, not_offered] {
+        let verdict = world.verdict();
+        let payee = verdict.rules.iter().find(|its| its.rule == "payee");
+        assert_eq!(
+            payee.unwrap().answer,
+            Answer::NotReached,
+            "{}",
+            word(&verdict)
+        );
+    }
+    let world = World::default();
+    let unknown = World {
+        direct: true,
+        ..World::default()
+    };
+    let verdict = unknown.verdict_of(&unknown.events(), &Facts::default());
+    let payee = verdict.rules.iter().find(|its| its.rule == "payee");
+    assert_eq!(
+        payee.unwrap().answer,
+        Answer::NotReached,
+        "{}",
+        word(&verdict)
+    );
+    let payee = world
+        .verdict()
+        .rules
+        .into_iter()
+        .find(|its| its.rule == "payee");
+    assert_eq!(payee.unwrap().answer, Answer::Holds);
+}
+
+#[test]
 fn a_template_contract_that_tells_no_window_opens_none() {
     let world = World::default();
     let mut events = world.events();

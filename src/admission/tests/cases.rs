@@ -291,7 +291,10 @@ fn a_second_event_for_another_consumer_is_refused_beside_the_first() {
 #[test]
 fn the_owner_before_the_event_counts_not_the_one_after() {
     let transfer = |from, to| KeeperEvent::DidOwnershipTransferred { did: DID, from, to };
-    for (block, expected) in [(14, "refused escrow_mismatch"), (16, "admitted 15")] {
+    for (block, expected, owner) in [
+        (14, "refused escrow_mismatch", STRANGER),
+        (16, "admitted 15", OWNER),
+    ] {
         let world = World::default();
         let mut chain = Chain {
             events: world.events(),
@@ -300,6 +303,12 @@ fn the_owner_before_the_event_counts_not_the_one_after() {
         chain.mine(block, vec![transfer(OWNER, STRANGER)]);
         let verdict = world.verdict_of(&chain.events, &world.facts());
         assert_eq!(word(&verdict), expected);
+        let by_then = verdict.expectation.unwrap().owner;
+        assert_eq!(
+            by_then,
+            Some(owner),
+            "what the contracts are expected to say"
+        );
     }
 }
 

@@ -204,6 +204,40 @@ fn a_filter_that_nothing_is_said_about_is_there_for_results_and_logs() {
     assert_eq!(asset.release.logs, Some(Release::Filtered));
     assert!(asset.release.review);
     assert_eq!(asset.files[0].secret.as_deref(), Some("keys"));
+    // 1 GiB, 1,000 files and 16 MiB where nobody says anything.
+    let release = &asset.release;
+    let caps = (
+        release.result_bytes,
+        release.result_files,
+        release.log_bytes,
+    );
+    assert_eq!(caps, (1_073_741_824, 1000, 16_777_216));
+}
+
+#[test]
+fn a_filter_is_pinned_once_or_twice_the_same() {
+    let [one, other] = ["e", "f"].map(|digit| format!("sha256:{}", digit.repeat(64)));
+    let filter = |image: &str, checksum: Option<&str>, tag: &str| file::Filter {
+        image: format!("registry.test/filter{image}"),
+        checksum: checksum.map(ToOwned::to_owned),
+        tag: Some(tag.to_owned()),
+        entrypoint: None,
+    };
+    let named = format!("@{one}");
+    let did = Did(B256::ZERO);
+    for (image, checksum) in [("", Some(&*one)), (&*named, None), (&*named, Some(&*one))] {
+        let spec = filter_of(did, filter(image, checksum, "1.2")).unwrap();
+        assert_eq!(spec.image, format!("registry.test/filter@{one}"));
+    }
+    for (refused, part) in [
+        (filter(&named, Some(&other), "1.2"), "two different digests"),
+        (filter("", None, "1.2"), "not pinned"),
+        (filter("", Some("sha256:ee"), "1.2"), "not pinned"),
+        (filter(&named, None, "-1"), "tag"),
+    ] {
+        let told = filter_of(did, refused).unwrap_err().to_string();
+        assert!(told.contains(part), "{told}");
+    }
 }
 
 #[test]
