@@ -61,6 +61,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::serve::ListenerExt;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -182,8 +183,12 @@ pub async fn serve(
         stop: stop.clone(),
     };
     let service = router::router(shared).into_make_service_with_connect_info::<SocketAddr>();
+    let at_once = listener.tap_io(|connection| {
+        // Events are small and come one after the other: Nagle's algorithm (RFC 896) would hold each back until the last was confirmed.
+        connection.set_nodelay(true).ok();
+    });
     let serving =
-        axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+        axum::serve(at_once, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     tokio::select! {
         served = serving.into_future() => served.map_err(Error::Accept),
         () = beside(&limits, &feed, reader, stop) => Ok(()),
