@@ -139,6 +139,23 @@ fn what_is_not_plain_json_is_refused() {
 }
 
 #[test]
+fn an_image_may_say_its_tag_and_digest_twice_if_it_says_the_same() {
+    let said = |image: &str| {
+        let mut document = document();
+        let stage = &mut document["main"]["workflow"]["stages"][0];
+        stage["transformation"]["container"]["image"] = json!(image);
+        parse(&document).map(|read| read.transformation)
+    };
+    let [digest, other] = ["ab", "cd"].map(|byte| format!("sha256:{}", byte.repeat(32)));
+    let once = said("python").unwrap();
+    assert_eq!(said("python:3.12"), Ok(once.clone()));
+    assert_eq!(said(&format!("python@{digest}")), Ok(once));
+    let contradiction = |what| Err(BadDocument::Contradicts(what));
+    assert_eq!(said("python:3.11"), contradiction("tag"));
+    assert_eq!(said(&format!("python@{other}")), contradiction("checksum"));
+}
+
+#[test]
 fn a_document_may_have_512_kib_and_not_a_byte_more() {
     let mut bytes = serde_json::to_vec(&document()).unwrap();
     bytes.resize(524_288, b' ');
