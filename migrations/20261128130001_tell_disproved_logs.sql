@@ -6,4 +6,7 @@ ALTER TABLE ledger.logs ADD CONSTRAINT logs_disproved CHECK (NOT (disproved AND 
 COMMENT ON COLUMN ledger.logs.disproved IS 'The block of that hash was proven not to hold it: never canonical again.';
 
 DROP INDEX ledger.logs_orphaned;
-CREATE UNIQUE INDEX logs_orphaned ON ledger.logs (deployment_id, block_hash, log_index) WHERE NOT canonical AND NOT disproved;
+CREATE UNIQUE INDEX logs_orphaned_once ON ledger.logs (deployment_id, block_hash, log_index) WHERE NOT canonical AND NOT disproved;
+COMMENT ON INDEX ledger.logs_orphaned_once IS 'Makes two tombstones of one log impossible; finds those of a block that returns.';
+CREATE INDEX logs_orphaned ON ledger.logs (deployment_id, block_number, log_index) WHERE NOT canonical;
+COMMENT ON INDEX ledger.logs_orphaned IS 'The order in which tombstones are listed.';
