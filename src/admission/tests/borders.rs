@@ -239,15 +239,16 @@ fn calls_that_contradict_the_creations_events_refuse() {
 
 #[test]
 fn once_something_is_refused_or_unknown_no_further_rules_are_asked() {
-    let of_another = World {
-        event_did: Did(B256::repeat_byte(9)),
+    let too_late = World {
+        windows: [(0, 1), (0, 0), (0, 0)],
         ..World::default()
     };
+    assert_eq!(word(&too_late.verdict()), "refused outside_window");
     let not_offered = World {
         offer: Offer::NotOurs,
         ..World::default()
     };
-    for world in [of_another, not_offered] {
+    for world in [too_late, not_offered] {
         let verdict = world.verdict();
         let payee = verdict.rules.iter().find(|its| its.rule == "payee");
         assert_eq!(
