@@ -229,10 +229,7 @@ fn open_url(url: &Url, access: &Access) -> Result<Option<Opened>, Error> {
     };
     let store: Arc<dyn ObjectStore> = match (scheme, url.scheme()) {
         (ObjectStoreScheme::AmazonS3, "s3") => {
-            // What is published is hashed for its manifest, and the manifest's hash goes into the ledger: to hash it once more for each
-            // request's signature would cost as long as sending it. `AWS_UNSIGNED_PAYLOAD=false` has it done all the same.
             let mut builder = AmazonS3Builder::new()
-                .with_unsigned_payload(true)
                 .with_client_options(access.client()?)
                 .with_retry(retry)
                 .with_url(url.as_str());

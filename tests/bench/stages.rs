@@ -37,8 +37,8 @@ pub(crate) struct Found {
 /// Measures both, one after the other.
 pub(crate) async fn measure() -> Result<[Found; 2]> {
     let server = serve().await?;
-    let directory = tempfile::tempdir()?;
-    let directory = directory.path().to_owned();
+    let temporary = tempfile::tempdir()?;
+    let directory = temporary.path().to_owned();
     let measured =
         move || -> Result<_> { Ok([configure(&directory, server)?, publish(&directory, server)?]) };
     tokio::task::spawn_blocking(measured).await?

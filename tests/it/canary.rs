@@ -64,6 +64,19 @@ async fn what_the_publisher_does_not_release_is_seen_by_operators_alone() {
         let answer = reqwest::get(&address).await.unwrap();
         told.push((address, answer.text().await.unwrap()));
     }
+    // What is counted of it says nothing of it.
+    let (_, counted) = told.last().unwrap();
+    for line in [
+        "tidewatch_jobs_finished_total{outcome=\"failed\"} 1",
+        "tidewatch_job_logs_total{completeness=\"complete\"} 1",
+    ] {
+        assert!(counted.lines().any(|told| told == line), "{counted}");
+    }
+    let none_stored = "tidewatch_job_log_bytes_total 0";
+    assert!(
+        !counted.lines().any(|told| told == none_stored),
+        "{counted}"
+    );
     let views =
         "SELECT table_name::text FROM information_schema.views WHERE table_schema = 'tidewatch'";
     let views: Vec<String> = sqlx::query_scalar(views)

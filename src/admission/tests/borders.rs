@@ -248,35 +248,19 @@ fn once_something_is_refused_or_unknown_no_further_rules_are_asked() {
         offer: Offer::NotOurs,
         ..World::default()
     };
-    for world in [too_late, not_offered] {
-        let verdict = world.verdict();
-        let payee = verdict.rules.iter().find(|its| its.rule == "payee");
-        assert_eq!(
-            payee.unwrap().answer,
-            Answer::NotReached,
-            "{}",
-            word(&verdict)
-        );
-    }
-    let world = World::default();
     let unknown = World {
         direct: true,
         ..World::default()
     };
-    let verdict = unknown.verdict_of(&unknown.events(), &Facts::default());
-    let payee = verdict.rules.iter().find(|its| its.rule == "payee");
-    assert_eq!(
-        payee.unwrap().answer,
-        Answer::NotReached,
-        "{}",
-        word(&verdict)
-    );
-    let payee = world
-        .verdict()
-        .rules
-        .into_iter()
-        .find(|its| its.rule == "payee");
-    assert_eq!(payee.unwrap().answer, Answer::Holds);
+    let unknown = unknown.verdict_of(&unknown.events(), &Facts::default());
+    let payee = |verdict: &Verdict| {
+        let mut rules = verdict.rules.iter();
+        rules.find(|its| its.rule == "payee").unwrap().answer
+    };
+    for verdict in [too_late.verdict(), not_offered.verdict(), unknown] {
+        assert_eq!(payee(&verdict), Answer::NotReached, "{}", word(&verdict));
+    }
+    assert_eq!(payee(&World::default().verdict()), Answer::Holds);
 }
 
 #[test]

@@ -37,6 +37,17 @@ fn land_late(bench: &Bench, job: &Job, was: &Workflow, attempt: u32) {
     world.workflows.insert(job.name.clone(), late);
 }
 
+/// A stray of that attempt, seen twice; and the job whose name it has.
+async fn confirmed(bench: &Bench, attempt: u32) -> Job {
+    let (job, was) = reaped(bench).await;
+    land_late(bench, &job, &was, attempt);
+    let mut observer = observer(bench);
+    observer.tick().await.unwrap();
+    observer.tick().await.unwrap();
+    assert_eq!(strays(bench).await, [(true, false)]);
+    job
+}
+
 async fn strays(bench: &Bench) -> Vec<(bool, bool)> {
     sqlx::query_as("SELECT confirmed_at IS NOT NULL, removed_at IS NOT NULL FROM ledger.strays")
         .fetch_all(&bench.pool)
@@ -72,12 +83,7 @@ async fn an_inert_workflow_that_lands_after_its_job_was_reaped_is_removed_once_i
 #[tokio::test]
 async fn a_workflow_that_runs_is_left_to_whoever_started_it() {
     let bench = Bench::new().await;
-    let (job, was) = reaped(&bench).await;
-    land_late(&bench, &job, &was, 1);
-    let mut observer = observer(&bench);
-    observer.tick().await.unwrap();
-    observer.tick().await.unwrap();
-    assert_eq!(strays(&bench).await, [(true, false)]);
+    confirmed(&bench, 1).await;
     drain(&mut reaper(&bench, Duration::ZERO)).await;
     assert_eq!(bench.engine.world().workflows.len(), 1);
     assert_eq!(strays(&bench).await, [(false, false)], "to be seen again");
@@ -86,12 +92,7 @@ async fn a_workflow_that_runs_is_left_to_whoever_started_it() {
 #[tokio::test]
 async fn a_job_that_is_tried_again_is_not_given_a_stray_that_is_about_to_be_removed() {
     let bench = Bench::new().await;
-    let (job, was) = reaped(&bench).await;
-    land_late(&bench, &job, &was, 0);
-    let mut observer = observer(&bench);
-    observer.tick().await.unwrap();
-    observer.tick().await.unwrap();
-    assert_eq!(strays(&bench).await, [(true, false)]);
+    let job = confirmed(&bench, 0).await;
 
     // As the reaper queues it again, for another attempt.
     let again = "phase = 'queued', outcome = NULL, reason = NULL, finished_at = NULL, removed = false, released = false, workflow_uid = NULL";

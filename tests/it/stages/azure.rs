@@ -1,13 +1,12 @@
 //! Azure's blob service, Microsoft's own emulator of it: results go there, and inputs come from there by the publisher's keys.
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{configure, publish, sha256};
+use super::{configure, mount, publish, sha256};
 
 const CONTAINER: &str = "bucket";
 
@@ -39,18 +38,15 @@ impl Azure {
         }
     }
 
-    /// Its options with that key, as the kubelet mounts a Secret: links into a directory whose name begins with dots.
+    /// Mounts its options with that key.
     fn mount(&self, key: &str, directory: &Path) {
-        std::fs::create_dir_all(directory.join("..data")).unwrap();
-        for (name, value) in [
+        let options = [
             ("AZURE_STORAGE_ACCOUNT_NAME", self.of("account")),
             ("AZURE_STORAGE_ACCOUNT_KEY", key),
             ("AZURE_ENDPOINT", self.of("endpoint")),
             ("AZURE_ALLOW_HTTP", "true"),
-        ] {
-            std::fs::write(directory.join("..data").join(name), value).unwrap();
-            symlink(Path::new("..data").join(name), directory.join(name)).unwrap();
-        }
+        ];
+        mount(&options, directory);
     }
 
     fn of(&self, what: &str) -> &str {

@@ -5,6 +5,7 @@ mod configure;
 mod guard;
 mod publish;
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -29,6 +30,15 @@ fn read_message(message: &Path) -> Value {
     let bytes = std::fs::read(message).expect("there is a termination message");
     assert!(bytes.len() <= 4096, "the kubelet would cut the message");
     serde_json::from_slice(&bytes).unwrap()
+}
+
+/// Writes a Secret as the kubelet mounts it: links into a directory whose name begins with dots.
+fn mount(secret: &[(&str, &str)], directory: &Path) {
+    std::fs::create_dir_all(directory.join("..data")).unwrap();
+    for (name, value) in secret {
+        std::fs::write(directory.join("..data").join(name), value).unwrap();
+        symlink(Path::new("..data").join(name), directory.join(name)).unwrap();
+    }
 }
 
 fn text(path: &Path) -> &str {

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use super::{sha256, stage, text};
+use super::{mount, sha256, stage, text};
 
 pub(super) const JOB: &str = "job-000102030405060708090a0b0c0d0e0f";
 const LOG: &[u8] = b"epoch 1\n\xff\x00\nno newline at the end";
@@ -399,19 +399,14 @@ fn results_go_to_an_s3_server() {
         output.stdout
     };
     request(&["-X", "PUT", &format!("{server}/{bucket}")]);
-    let credentials = case.credentials();
-    // As the kubelet mounts a Secret: links into a directory whose name begins with dots.
-    std::fs::create_dir(credentials.join("..data")).unwrap();
-    for (name, value) in [
+    let options = [
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test\n"),
         ("AWS_REGION", "us-east-1"),
         ("AWS_ENDPOINT", &server),
         ("AWS_ALLOW_HTTP", "true"),
-    ] {
-        std::fs::write(credentials.join("..data").join(name), value).unwrap();
-        symlink(Path::new("..data").join(name), credentials.join(name)).unwrap();
-    }
+    ];
+    mount(&options, &case.credentials());
     case.plan["resultsUrl"] = json!(format!("s3://{bucket}/of/the/publisher"));
     // More than one part, and not a whole number of them.
     let large: Vec<u8> = (0..20_000_003_u32)
