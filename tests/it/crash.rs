@@ -47,7 +47,7 @@ async fn killed_after_the_events_commit() {
     let purchase = world.buy(Some(&document)).await;
     eventually(
         "the event's job is recorded",
-        Duration::from_secs(30),
+        Duration::from_secs(120),
         || async { world.jobs(&first, purchase.agreement).await.pop() },
     )
     .await;
@@ -65,7 +65,7 @@ async fn killed_between_the_inert_workflow_and_the_record_of_its_uid() {
     let purchase = world.buy(Some(&document)).await;
     eventually(
         "there is an inert workflow",
-        Duration::from_secs(60),
+        Duration::from_secs(120),
         || async {
             world.chain.node.mine(1).await;
             let attempt = world

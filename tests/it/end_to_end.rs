@@ -88,7 +88,7 @@ async fn a_purchase_becomes_a_result() {
         .await;
     eventually(
         "nothing of the job is left in the cluster",
-        Duration::from_secs(60),
+        Duration::from_secs(120),
         || async {
             let left = world
                 .kubectl(&["get", "cw,jobs,pods,pvc", "-o", "name"])
@@ -194,14 +194,14 @@ async fn a_purchase_that_a_reorganisation_removes_leaves_a_tombstone_and_no_work
     let before = world.chain.node.head().await;
     let purchase = world.buy(None).await;
     let blocks = world.chain.node.head().await - before;
-    eventually("the job is known", Duration::from_secs(30), || async {
+    eventually("the job is known", Duration::from_secs(120), || async {
         world.jobs(&service, purchase.agreement).await.pop()
     })
     .await;
     world.chain.node.reorganise(blocks).await;
     let gone = eventually(
         "the job's block is no longer canonical",
-        Duration::from_secs(30),
+        Duration::from_secs(120),
         || async {
             let job = world.jobs(&service, purchase.agreement).await.pop()?;
             (job["block"]["canonical"] == false).then_some(job)
@@ -253,7 +253,7 @@ async fn a_running_job_whose_event_moves_returns_and_goes_for_good_is_one_job_an
     // gone, and back
     node.reorganise(1).await;
     world.job_after(0, &service, agreement, is_on(false)).await;
-    eventually("the engine was told", Duration::from_secs(30), || async {
+    eventually("the engine was told", Duration::from_secs(120), || async {
         let path = "jsonpath={.items[*].spec.holdPublishing}";
         let told = world.kubectl(&["get", "cw", "-o", path]).await;
         (told == "true").then_some(())
@@ -320,7 +320,7 @@ async fn a_consumer_who_only_sends_transactions_gets_a_result_and_the_publisher_
     for kind in ["approve", "release"] {
         eventually(
             &format!("the agent is done with {kind}"),
-            Duration::from_secs(60),
+            Duration::from_secs(120),
             || async {
                 world.chain.node.mine(1).await;
                 let act = world.act(kind, purchase.agreement).await?;
@@ -346,7 +346,7 @@ async fn a_consumer_who_asks_for_what_is_not_allowed_is_declined_before_the_mone
     stage["requirements"]["memory"] = "64Gi".into();
     let purchase = world.order(world.did, Some(&document)).await;
     world.pay(&purchase).await;
-    eventually("the agent declined", Duration::from_secs(60), || async {
+    eventually("the agent declined", Duration::from_secs(120), || async {
         world.chain.node.mine(1).await;
         let act = world.act("approve", purchase.agreement).await?;
         (act == "declined resources_exceeded").then_some(())

@@ -9,7 +9,7 @@ use crate::support::eventually;
 use crate::support::service::{Service, TIDEWATCH};
 use crate::support::world::World;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Starts a service that must refuse, and answers its exit code and its last line.
 async fn refusal(world: &World, name: &str) -> (i32, String) {

@@ -317,7 +317,7 @@ pub(super) async fn tick(agent: &mut TestAgent) {
 pub(super) async fn until(post: &Post, agreement: AgreementId, wanted: &str) -> Row {
     eventually(
         &format!("the act is {wanted}"),
-        Duration::from_secs(60),
+        Duration::from_secs(120),
         || async {
             post.chain.node.mine(1).await;
             let row = post.act("approve", agreement).await?;

@@ -145,7 +145,7 @@ impl Stage {
 }
 
 async fn signed_count(stage: &Stage, purchase: &Purchase, wanted: usize) {
-    eventually("it is signed", Duration::from_secs(60), || async {
+    eventually("it is signed", Duration::from_secs(120), || async {
         let signed = stage.post.signed(purchase.agreement).await;
         (signed.len() == wanted).then_some(())
     })
@@ -183,7 +183,7 @@ async fn killed_between_sending_and_hearing_of_it() {
     stage.gate.set(FORWARD_AND_HANG);
     let mut first = stage.start("first");
     let purchase = stage.post.paid().await;
-    eventually("the node has it", Duration::from_secs(60), || async {
+    eventually("the node has it", Duration::from_secs(120), || async {
         (stage.post.sent_by_agent().await == 1).then_some(())
     })
     .await;

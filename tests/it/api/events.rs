@@ -9,7 +9,7 @@ use reqwest::Response;
 use serde_json::Value;
 
 /// Longest wait for an event that must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One event.
 #[derive(Clone, Debug, PartialEq)]

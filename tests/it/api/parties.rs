@@ -551,8 +551,8 @@ async fn whoever_has_no_part_in_a_job_does_not_learn_whether_it_exists() {
                 .await;
             times.push(began.elapsed());
         }
-        times.sort();
-        times[5]
+        // The shortest: how long an answer can take on a busy machine says nothing.
+        times.into_iter().min().unwrap()
     };
     let (there, not_there) = (times(&existing).await, times(&missing[0]).await);
     assert!(there >= Duration::from_millis(100), "{there:?}");

@@ -78,7 +78,7 @@ async fn what_would_fill_the_memory_is_cut_off() {
     for address in [announced, endless] {
         let want = document(&address, keccak256(RIGHT));
         let found = documents.find(&want);
-        let found = timeout(Duration::from_secs(10), found).await.unwrap();
+        let found = timeout(Duration::from_secs(60), found).await.unwrap();
         assert_eq!(found.unwrap(), Finding::TooLarge, "{address}");
     }
     // 64 KiB of zeros packed a thousandfold; nothing here unpacks anything.
@@ -123,7 +123,7 @@ async fn slow_and_broken_servers_cost_a_bounded_time_and_may_do_better_later() {
         &trickle, &silence, &cut, &garbage, &failing, &missing, &unknown,
     ]
     .map(|address| absent(&documents, address));
-    let errors = timeout(Duration::from_secs(30), futures::future::join_all(all));
+    let errors = timeout(Duration::from_secs(120), futures::future::join_all(all));
     let errors = errors.await.unwrap();
     for error in &errors {
         assert_eq!(error.fault(), Fault::Transient, "{error}");

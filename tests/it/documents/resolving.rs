@@ -81,7 +81,7 @@ impl Scene {
     /// Ticks until the job is there.
     async fn until(&self, resolver: &mut Resolver, purchase: &Purchase, wanted: &str) {
         let resolver = tokio::sync::Mutex::new(resolver);
-        eventually(wanted, Duration::from_secs(30), || async {
+        eventually(wanted, Duration::from_secs(120), || async {
             resolver.lock().await.tick().await.unwrap();
             (self.status(purchase).await == wanted).then_some(())
         })
@@ -160,7 +160,7 @@ async fn a_document_that_is_away_is_waited_for_across_restarts() {
         let mut resolver = scene.resolver();
         let scene = &scene;
         let resolver = tokio::sync::Mutex::new(&mut resolver);
-        eventually("it is tried again", Duration::from_secs(30), || async {
+        eventually("it is tried again", Duration::from_secs(120), || async {
             resolver.lock().await.tick().await.unwrap();
             (scene.tries(&purchase).await > restarts).then_some(())
         })

@@ -44,7 +44,7 @@ const ECHO: &str = "0x6c365f5f375f35365fa1365fa0005f52600d6013f3";
 const LOGS: usize = 2;
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A row of `logs` in the order of the chain, or what the node says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -191,7 +191,7 @@ impl Bench {
         let resolver = tokio::sync::Mutex::new(&mut resolver);
         eventually(
             "nobody is asked any more",
-            Duration::from_secs(60),
+            Duration::from_secs(120),
             || async {
                 exhaust(*resolver.lock().await).await;
                 let out = "SELECT count(*) FROM ledger.job_state WHERE lease_worker = 'resolver'";

@@ -42,7 +42,7 @@ async fn send(chain: &Chain, mut transaction: serde_json::Value) -> serde_json::
         .node
         .request("eth_sendTransaction", json!([transaction]))
         .await;
-    let patience = std::time::Duration::from_secs(60);
+    let patience = std::time::Duration::from_secs(120);
     eventually("a transaction is in a block", patience, async || {
         let receipt = chain
             .node

@@ -27,7 +27,7 @@ use crate::support::service::TIDEWATCH;
 pub(super) const DATA: &str = "city,litres\nFaro,12\nNazare,30\n";
 
 /// Nothing takes longer on the slowest machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program under test, as it is open in this process: the job's user may not be able to reach where it was compiled (below `/root`,
 /// say), and need not, as with the real engine, which starts itself.

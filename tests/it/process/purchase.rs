@@ -80,7 +80,7 @@ async fn killed_while_the_algorithm_runs_the_next_service_finds_it_again() {
         .job_when(&first, &purchase, "the job runs", printing)
         .await;
     let id = job["id"].as_str().unwrap().to_owned();
-    eventually("it was started", Duration::from_secs(10), || async {
+    eventually("it was started", Duration::from_secs(60), || async {
         (!place.starts(&id).is_empty()).then_some(())
     })
     .await;

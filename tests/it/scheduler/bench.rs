@@ -16,7 +16,7 @@ use super::engine::ScriptedEngine;
 use crate::support::database::Database;
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Most bytes of log that the jobs of these tests may keep.
 pub(super) const LOG_LIMIT: u64 = 1_000_000;

@@ -107,7 +107,7 @@ async fn an_engine_that_cannot_be_seen_moves_nothing() {
 async fn a_workflow_is_lost_only_when_it_is_missing_twice_some_time_apart() {
     let bench = Bench::new().await;
     let job = started(&bench).await;
-    let mut observer = observer(&bench).lost_after(Duration::from_millis(300));
+    let mut observer = observer(&bench).lost_after(Duration::from_secs(3));
     let workflows = std::mem::take(&mut bench.engine.world().workflows);
     observer.tick().await.unwrap();
     observer.tick().await.unwrap();
@@ -207,7 +207,7 @@ async fn a_change_in_the_engine_wakes_the_workers() {
     tokio::select! {
         () = woken => {}
         () = changing => {}
-        () = tokio::time::sleep(Duration::from_secs(10)) => panic!("nobody was woken"),
+        () = tokio::time::sleep(Duration::from_secs(60)) => panic!("nobody was woken"),
     }
     stop.cancel();
     forwarding.await.unwrap();

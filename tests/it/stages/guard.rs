@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{read_message, sha256, text};
 
 /// Nothing that a test waits for takes longer on the slowest machine.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_secs(120);
 
 /// A guard in development, with directories of its own.
 struct Case {

@@ -42,7 +42,7 @@ impl<'a> Held<'a> {
 
     /// Waits until somebody is held.
     pub(crate) async fn reached(&self) {
-        eventually("a write is held", Duration::from_secs(60), || async {
+        eventually("a write is held", Duration::from_secs(120), || async {
             let waiting: i64 = sqlx::query_scalar(
                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 71
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
