@@ -1,10 +1,12 @@
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 
 use alloy::primitives::B256;
+use bytes::Bytes;
 use object_store::buffered::BufWriter;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
 
 use super::error::Error;
 use super::manifest::{FileEntry, Manifest, Skip, media_type};
@@ -12,8 +14,9 @@ use super::tree::Tree;
 use crate::results::{Store, keys};
 use crate::stages::PublishPlan;
 
-/// Bytes that are read at once.
+/// Bytes that are read at once, and how many such pieces are read ahead.
 const PIECE: usize = 1024 * 1024;
+const AHEAD: usize = 2;
 
 /// Stores the tree's files in the order of their paths, as far as they fit, and enters them and every skip in the manifest.
 ///
@@ -113,6 +116,8 @@ pub(super) async fn store_file(
 }
 
 /// Sends the bytes and answers their SHA-256. The outer error is the store's.
+///
+/// A thread reads and hashes while what it read before is on its way: on a fast network hashing takes as long as sending.
 async fn send(
     file: File,
     extent: Extent,
@@ -123,26 +128,40 @@ async fn send(
         Extent::Whole(size) => (size, size.saturating_add(1)),
         Extent::Beginning(size) => (size, size),
     };
-    let mut source = tokio::fs::File::from_std(file).take(asked);
-    let mut hash = Sha256::new();
-    let mut sent = 0;
-    let mut piece = vec![0; PIECE];
-    loop {
-        let Ok(read) = source.read(&mut piece).await else {
-            return Ok(Err(Skip::Unreadable));
-        };
-        if read == 0 {
-            break;
-        }
-        hash.update(&piece[..read]);
-        sent += read as u64;
-        writer.write_all(&piece[..read]).await?;
+    let (sender, mut pieces) = mpsc::channel(AHEAD);
+    let reading = tokio::task::spawn_blocking(move || read(file, asked, &sender));
+    while let Some(piece) = pieces.recv().await {
+        writer.put(piece).await?;
     }
-    Ok(if sent == size {
-        Ok(B256::from_slice(&hash.finalize()))
+    let Ok((read, sha256)) = reading.await? else {
+        return Ok(Err(Skip::Unreadable));
+    };
+    Ok(if read == size {
+        Ok(sha256)
     } else {
         Err(Skip::Changed)
     })
+}
+
+/// Hands on at most `asked` bytes, and answers how many those were and their SHA-256.
+fn read(file: File, asked: u64, pieces: &mpsc::Sender<Bytes>) -> io::Result<(u64, B256)> {
+    let mut source = file.take(asked);
+    let mut hash = Sha256::new();
+    let mut sum = 0;
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        let read = source.by_ref().take(PIECE as u64).read_to_end(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&piece);
+        sum += read as u64;
+        if pieces.blocking_send(piece.into()).is_err() {
+            // The store failed, which whoever sends knows.
+            break;
+        }
+    }
+    Ok((sum, B256::from_slice(&hash.finalize())))
 }
 
 /// Takes back what was sent of an object that will not be. If even that fails, the store's own rule for unfinished uploads

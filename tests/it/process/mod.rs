@@ -4,6 +4,7 @@
 
 mod bench;
 mod crashes;
+mod dashboard;
 mod ends;
 mod place;
 mod port;

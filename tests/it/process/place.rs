@@ -86,6 +86,14 @@ impl Place {
         Service::start(&self.variables, self.directory.path(), name).await
     }
 
+    /// The same with these variables set too.
+    pub(super) async fn service_with(&self, name: &str, more: &[(&str, &str)]) -> Service {
+        let mut variables = self.variables.clone();
+        let more = more.iter();
+        variables.extend(more.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Service::start(&variables, self.directory.path(), name).await
+    }
+
     /// The consumer buys a run of this line of shell.
     pub(super) async fn buy(&self, shell: &str) -> Purchase {
         let purchase = self.chain.order(self.did);

@@ -1,0 +1,210 @@
+//! The cluster: how fast the dispatcher hands workflows to a real API server, what the operator needs to hold a window of them, what
+//! it asks of the API server for one, and how long a workflow takes to the algorithm's first instruction, beside two bare Jobs.
+
+mod counting;
+mod holding;
+mod queue;
+mod starting;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Config, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tidewatch::cluster::{ComputeWorkflow, KubernetesEngine, Settings};
+use tidewatch::results::{Access, Options, Store};
+
+use crate::parts::Parts;
+
+/// The namespace of the jobs that `deploy/` makes.
+const NAMESPACE: &str = "tidewatch-jobs";
+/// Another one, for what our policy for admission would not let in.
+const BARE: &str = "tidewatch-bench";
+/// Longest that anything here is waited for.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What was found.
+pub(crate) struct Found {
+    /// Workflows per second, from the first to the last one's start.
+    pub(crate) dispatched: f64,
+    pub(crate) held: Vec<holding::Held>,
+    /// Calls of the operator for one workflow: method, resource, how often.
+    pub(crate) calls: Vec<(String, f64)>,
+    pub(crate) starting: starting::Found,
+}
+
+/// Measures on the cluster that `KUBECONFIG` names, which must have `deploy/` applied and be otherwise empty.
+pub(crate) async fn measure(parts: &Parts) -> Result<Found> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let cluster = Cluster::find().await?;
+    cluster.clear().await?;
+    let starting = starting::measure(&cluster, parts).await?;
+    cluster.clear().await?;
+    let calls = counting::measure(&cluster, parts).await?;
+    cluster.clear().await?;
+    let held = holding::measure(&cluster, parts).await?;
+    cluster.clear().await?;
+    let dispatched = queue::measure(&cluster, parts).await?;
+    cluster.clear().await?;
+    Ok(Found {
+        dispatched,
+        held,
+        calls,
+        starting,
+    })
+}
+
+/// The cluster, as somebody who may do everything.
+struct Cluster {
+    client: Client,
+    kubeconfig: String,
+    stage_image: String,
+    algorithm_image: String,
+    store: String,
+}
+
+impl Cluster {
+    async fn find() -> Result<Self> {
+        let given = |name: &str| {
+            std::env::var(name).with_context(|| {
+                format!("{name} is not set: start the benchmarks by tests/bench/run")
+            })
+        };
+        let client = Client::try_default().await?;
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": BARE}});
+        let (ours, namespace) = (PatchParams::apply("bench").force(), Patch::Apply(namespace));
+        Api::<Namespace>::all(client.clone())
+            .patch(BARE, &ours, &namespace)
+            .await?;
+        Ok(Self {
+            client,
+            kubeconfig: given("KUBECONFIG")?,
+            stage_image: given("TIDEWATCH_IMAGE")?,
+            algorithm_image: given("TIDEWATCH_TEST_ALGORITHM_IMAGE")?,
+            store: given("TIDEWATCH_TEST_S3")?,
+        })
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// The engine with the rights of a role.
+    async fn engine(&self, role: &str) -> Result<KubernetesEngine> {
+        let mut config = Config::infer().await?;
+        let account = format!("system:serviceaccount:tidewatch-system:{role}");
+        config.auth_info.impersonate = Some(account);
+        let bucket = "s3://bench/out".to_owned();
+        let settings = Settings {
+            results_secret: Some("results".to_owned()),
+            ..Settings::new(
+                NAMESPACE.to_owned(),
+                self.stage_image.clone(),
+                bucket.clone(),
+            )
+        };
+        let options = self.store_options();
+        let options = options.iter().map(|(name, value)| (*name, value.as_str()));
+        let access = Access {
+            options: Options::among(options),
+            ..Access::default()
+        };
+        let engine = KubernetesEngine::new(Client::try_from(config)?, settings)?;
+        Ok(engine.with_records(Store::open(&bucket, &access)?))
+    }
+
+    fn store_options(&self) -> [(&'static str, String); 5] {
+        [
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_ENDPOINT", self.store.clone()),
+        ]
+    }
+
+    /// The bucket, and the Secret that publishing mounts.
+    async fn make_store(&self) -> Result<()> {
+        let made = reqwest::Client::new()
+            .put(format!("{}/bench", self.store))
+            .send()
+            .await?;
+        ensure!(made.status().is_success(), "the bucket: {}", made.status());
+        let options = self.store_options().into_iter();
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "results"},
+            "stringData": options.collect::<std::collections::BTreeMap<_, _>>(),
+        });
+        let (ours, secret) = (PatchParams::apply("bench").force(), Patch::Apply(secret));
+        self.api::<Secret>()
+            .patch("results", &ours, &secret)
+            .await?;
+        Ok(())
+    }
+
+    /// Removes what an earlier measurement left, and waits until it is gone.
+    async fn clear(&self) -> Result<()> {
+        let workflows = self.api::<ComputeWorkflow>();
+        let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        for workflow in workflows.list(&ListParams::default()).await? {
+            let name = workflow.name_any();
+            workflows
+                .patch(&name, &PatchParams::default(), &free)
+                .await?;
+        }
+        self.delete_all::<ComputeWorkflow>().await?;
+        self.delete_all::<Job>().await?;
+        self.delete_all::<PersistentVolumeClaim>().await?;
+        let is_empty = async || -> Result<bool> {
+            let few = ListParams::default().limit(1);
+            Ok(workflows.list(&few).await?.items.is_empty()
+                && self.api::<Job>().list(&few).await?.items.is_empty()
+                && self.api::<Pod>().list(&few).await?.items.is_empty())
+        };
+        until("the namespace is empty", is_empty).await
+    }
+
+    async fn delete_all<K>(&self) -> Result<()>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+        K: Clone + std::fmt::Debug + DeserializeOwned,
+    {
+        let at_once = DeleteParams::background().grace_period(0);
+        self.api::<K>()
+            .delete_collection(&at_once, &ListParams::default())
+            .await?;
+        Ok(())
+    }
+
+    /// The variables of an operator that reaches the API server by this file.
+    fn operator(kubeconfig: String) -> [(&'static str, String); 3] {
+        [
+            ("KUBECONFIG", kubeconfig),
+            ("TIDEWATCH_NAMESPACE", NAMESPACE.to_owned()),
+            ("TIDEWATCH_METRICS_LISTEN", "127.0.0.1:0".to_owned()),
+        ]
+    }
+}
+
+/// Waits until something is so.
+async fn until(what: &str, is_so: impl AsyncFn() -> Result<bool>) -> Result<()> {
+    let began = Instant::now();
+    while !is_so().await? {
+        if began.elapsed() > PATIENCE {
+            bail!("{what}: not within {PATIENCE:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! From a workflow's start to the algorithm's first instruction, beside two bare Jobs that share a claim and are chained by hand.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use futures::TryStreamExt;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::api::{ListParams, LogParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Api, Resource};
+use serde_json::{Value, json};
+use tidewatch::engine::{Engine, Stage};
+use tidewatch::jobs::{Outcome, Phase};
+
+use super::{BARE, Cluster, PATIENCE, queue, until};
+use crate::parts::{Parts, Program};
+
+/// How often each is done, by turns.
+const TIMES: u32 = 10;
+/// The machine's clock since it was started, in seconds: the same inside a container (proc(5)).
+const CLOCK: &str = "/proc/uptime";
+
+/// How long each took, sorted.
+pub(crate) struct Found {
+    pub(crate) workflows: Vec<Duration>,
+    pub(crate) bare: Vec<Duration>,
+}
+
+/// Measures both by turns.
+pub(super) async fn measure(cluster: &Cluster, parts: &Parts) -> Result<Found> {
+    cluster.make_store().await?;
+    let variables = Cluster::operator(cluster.kubeconfig.clone());
+    let mut program = Program::start(&parts.directory, "operator", &variables)?;
+    let (mut workflows, mut bare) = (Vec::new(), Vec::new());
+    for number in 0..=TIMES {
+        let (one, other) = (
+            workflow(cluster, number).await?,
+            jobs(cluster, number).await?,
+        );
+        program.check()?;
+        // Each once before, so that neither is the first to touch anything.
+        if number > 0 {
+            workflows.push(one);
+            bare.push(other);
+        }
+    }
+    workflows.sort();
+    bare.sort();
+    Ok(Found { workflows, bare })
+}
+
+async fn workflow(cluster: &Cluster, number: u32) -> Result<Duration> {
+    let (dispatcher, collector) = (
+        cluster.engine("dispatcher").await?,
+        cluster.engine("collector").await?,
+    );
+    let plan = queue::plan(cluster, number, &format!("cat {CLOCK}"))?;
+    let inert = dispatcher.ensure(&plan).await?;
+    let began = now()?;
+    ensure!(
+        dispatcher.start(&plan, &inert.uid, 1).await?,
+        "the workflow is gone"
+    );
+    let observer = cluster.engine("observer").await?;
+    until("the workflow ended", async || {
+        let seen = observer.observe(&plan.job).await?;
+        let status = seen.and_then(|seen| seen.status);
+        let Some(status) = status.filter(|status| status.phase == Phase::Finished) else {
+            return Ok(false);
+        };
+        ensure!(
+            status.outcome == Some(Outcome::Succeeded),
+            "the workflow ended with {status:?}"
+        );
+        Ok(true)
+    })
+    .await?;
+    let record = collector.record(&plan.job, 1, Stage::Algorithm).await?;
+    let pieces: Vec<_> = record
+        .context("no record of the log")?
+        .try_collect()
+        .await?;
+    since(began, &String::from_utf8(pieces.concat())?)
+}
+
+async fn jobs(cluster: &Cluster, number: u32) -> Result<Duration> {
+    let name = format!("bare-{number}");
+    let claim = json!({"metadata": {"name": name}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "32Mi"}},
+    }});
+    let began = now()?;
+    let create = PostParams::default();
+    let claims = bare::<PersistentVolumeClaim>(cluster);
+    claims
+        .create(&create, &serde_json::from_value(claim)?)
+        .await?;
+    let jobs = bare::<Job>(cluster);
+    for (stage, script) in [
+        ("first", "echo x > /data/x"),
+        ("second", "cat /proc/uptime /data/x"),
+    ] {
+        let job = job(cluster, &name, stage, script);
+        jobs.create(&create, &serde_json::from_value(job)?).await?;
+        let job = format!("{name}-{stage}");
+        let completed = await_condition(jobs.clone(), &job, conditions::is_job_completed());
+        tokio::time::timeout(PATIENCE, completed).await??;
+    }
+    let pods = bare::<Pod>(cluster);
+    let of_job = ListParams::default().labels(&format!("job-name={name}-second"));
+    let pod = pods.list(&of_job).await?.items.into_iter().next();
+    let pod = pod.and_then(|pod| pod.metadata.name).context("no pod")?;
+    since(began, &pods.logs(&pod, &LogParams::default()).await?)
+}
+
+fn bare<K>(cluster: &Cluster) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(cluster.client.clone(), BARE)
+}
+
+/// As little as a careful cluster lets in.
+fn job(cluster: &Cluster, name: &str, stage: &str, script: &str) -> Value {
+    let confined = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": true});
+    json!({"metadata": {"name": format!("{name}-{stage}")}, "spec": {"backoffLimit": 0, "template": {"spec": {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "securityContext": {"runAsNonRoot": true, "runAsUser": 9_000, "fsGroup": 9_000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": name}}],
+        "containers": [{
+            "name": "bare", "image": cluster.algorithm_image, "command": ["sh", "-c", script], "securityContext": confined,
+            "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}},
+            "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+        }],
+    }}}})
+}
+
+fn now() -> Result<Duration> {
+    read(&fs::read_to_string(CLOCK)?)
+}
+
+fn read(clock: &str) -> Result<Duration> {
+    let seconds = clock.split_whitespace().next().context("an empty clock")?;
+    Ok(Duration::from_secs_f64(seconds.parse()?))
+}
+
+fn since(began: Duration, clock: &str) -> Result<Duration> {
+    read(clock)?
+        .checked_sub(began)
+        .context("the clock went back")
+}
