@@ -59,7 +59,7 @@ pub(super) async fn measure(cluster: &Cluster, parts: &Parts) -> Result<Vec<(Str
         }
     }
     let counted = lock(&counts)?.clone();
-    let share = |count: u64| Ok(f64::from(u32::try_from(count)?) / f64::from(WORKFLOWS));
+    let share = |count: u64| anyhow::Ok(f64::from(u32::try_from(count)?) / f64::from(WORKFLOWS));
     counted
         .into_iter()
         .map(|(call, count)| Ok((call, share(count)?)))

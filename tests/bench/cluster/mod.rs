@@ -73,9 +73,10 @@ struct Cluster {
 impl Cluster {
     async fn find() -> Result<Self> {
         let given = |name: &str| {
-            std::env::var(name).with_context(|| {
+            let given = std::env::var_os(name).with_context(|| {
                 format!("{name} is not set: start the benchmarks by tests/bench/run")
-            })
+            })?;
+            anyhow::Ok(given.to_string_lossy().into_owned())
         };
         let client = Client::try_default().await?;
         let namespace =

@@ -15,6 +15,7 @@ use axum::routing::post;
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::character::Character;
@@ -58,6 +59,7 @@ struct Inner {
     /// Blocks whose logs were left out once, by a provider that is alone.
     forgotten: Mutex<HashSet<B256>>,
     requests: AtomicU64,
+    asked: Notify,
 }
 
 impl Node {
@@ -81,6 +83,7 @@ impl Node {
             trouble: Mutex::new(Some(trouble)),
             forgotten: Mutex::default(),
             requests: AtomicU64::new(0),
+            asked: Notify::new(),
         });
         let host = Ipv4Addr::new(127, 0, 0, u8::try_from(place.0 + 1).unwrap());
         let listener = TcpListener::bind((host, 0)).await.unwrap();
@@ -106,6 +109,11 @@ impl Node {
     pub(super) fn requests(&self) -> u64 {
         self.inner.requests.load(Ordering::Relaxed)
     }
+
+    /// Ends when it is asked the next time.
+    pub(super) fn asked(&self) -> impl Future<Output = ()> {
+        self.inner.asked.notified()
+    }
 }
 
 impl Drop for Node {
@@ -116,6 +124,7 @@ impl Drop for Node {
 
 async fn serve(State(node): State<Arc<Inner>>, body: Bytes) -> Response {
     let turn = node.requests.fetch_add(1, Ordering::Relaxed);
+    node.asked.notify_one();
     let (delivery, answers) = node.answer(turn, &body);
     deliver(delivery, answers.to_string(), node.late).await
 }

@@ -186,10 +186,12 @@ impl Play {
         let [Some(one), Some(two), ..] = &mut self.replicas[..] else {
             unreachable!("two replicas were just started");
         };
-        let (first, second) = tokio::join!(
+        let most = duty.most_requests() + Duty::Follow.most_requests();
+        let ticks = futures::future::join(
             dies_after(polls, one.tick(duty)),
-            dies_after(usize::MAX, two.tick(Duty::Follow))
+            dies_after(usize::MAX, two.tick(Duty::Follow)),
         );
+        let (first, second) = asks_at_most(most, &self.nodes, ticks).await;
         let died = first.is_none();
         self.heard(0, first);
         self.heard(1, second);
@@ -208,7 +210,8 @@ impl Play {
             tokio::time::sleep(Duration::from_millis(50 * wait)).await;
             door.end_sessions().await;
         };
-        let (progress, ()) = tokio::join!(replica.tick(duty), ends);
+        let tick = asks_at_most(duty.most_requests(), &self.nodes, replica.tick(duty));
+        let (progress, ()) = tokio::join!(tick, ends);
         self.heard(place, Some(progress));
     }
 

@@ -1,8 +1,7 @@
-use std::future::poll_fn;
-use std::pin::pin;
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures::future::select_all;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
@@ -115,20 +114,31 @@ pub(super) fn following(world: &World, dice: &mut Dice) -> Following {
     }
 }
 
-/// Looks at what was asked of the nodes each time that the future is polled: one that asks without end fails rather than hangs.
+/// Counts what is asked of the nodes until the future ends: one that asks without end, itself or by tasks that it waits for, fails
+/// rather than hangs.
 pub(super) async fn asks_at_most<F: Future>(most: u64, nodes: &[Node], future: F) -> F::Output {
     let requests = || nodes.iter().map(Node::requests).sum::<u64>();
-    let (before, mut future) = (requests(), pin!(future));
-    poll_fn(|context| {
-        let polled = future.as_mut().poll(context);
+    let before = requests();
+    let check = || {
         let asked = requests() - before;
         assert!(
             asked <= most,
             "{asked} requests in one tick, at most {most} are right"
         );
-        polled
-    })
-    .await
+    };
+    let counting = async {
+        loop {
+            select_all(nodes.iter().map(|node| Box::pin(node.asked()))).await;
+            check();
+        }
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = future => ended,
+        () = counting => unreachable!("it counts for ever"),
+    };
+    check();
+    ended
 }
 
 /// The way to the database: its server's socket, where no password is asked. To prove one takes longer than a step of a follower.
