@@ -9,12 +9,15 @@ use super::column::bigint;
 use super::{Attempt, Error, Transaction, replaying};
 use crate::ids::{DeploymentId, JobName};
 
+/// What can be parked.
+pub const KINDS: [&str; 6] = ["act", "block", "document", "job", "log", "workflow"];
+
 /// Something parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked {
     /// Its number.
     pub id: i64,
-    /// `log`, `block`, `job`, `workflow`, `document` or `act`.
+    /// One of [`KINDS`].
     pub kind: String,
     /// Which: the log's or block's number, the job's or workflow's name, the name of the job that needs the document, what is done
     /// about which agreement.

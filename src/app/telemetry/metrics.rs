@@ -23,7 +23,7 @@ use crate::engine::Completeness;
 use crate::ids::DeploymentId;
 use crate::jobs::{Outcome, Phase};
 use crate::ledger::gauges::{self, Gauges};
-use crate::ledger::{Ledger, Reader, reader};
+use crate::ledger::{Ledger, Reader, parked, reader};
 use crate::meters;
 use crate::worker::Chain;
 
@@ -183,24 +183,14 @@ pub(super) fn show_gauges(text: &mut String, gauges: &Gauges) {
         "Seconds since the follower last moved a cursor or a horizon.",
         &plain(gauges.follower_age_seconds),
     );
-    let phases: Vec<_> = Phase::ALL
-        .iter()
-        .map(|phase| {
-            let known = gauges
-                .open_jobs
-                .iter()
-                .find(|(name, _)| name == phase.as_str());
-            (
-                phase.as_str().to_owned(),
-                known.map_or(0, |(_, jobs)| *jobs),
-            )
-        })
-        .collect();
     gauge(
         text,
         "tidewatch_open_jobs",
         "Jobs that something is still to be done for, by phase.",
-        &labelled("phase", &phases),
+        &labelled(
+            "phase",
+            &each(Phase::ALL.map(Phase::as_str), &gauges.open_jobs),
+        ),
     );
     gauge(
         text,
@@ -212,7 +202,7 @@ pub(super) fn show_gauges(text: &mut String, gauges: &Gauges) {
         text,
         "tidewatch_parked_items",
         "Items that could not be handled and wait for an operator, by kind.",
-        &labelled("kind", &gauges.parked),
+        &labelled("kind", &each(parked::KINDS, &gauges.parked)),
     );
     gauge(
         text,
@@ -221,6 +211,17 @@ pub(super) fn show_gauges(text: &mut String, gauges: &Gauges) {
         &plain(gauges.strays),
     );
     show_findings(text, gauges);
+}
+
+/// A row for every name, 0 where nothing was counted: what is absent would be drawn as unknown.
+fn each(
+    names: impl IntoIterator<Item = &'static str>,
+    counted: &[(String, i64)],
+) -> Vec<(String, i64)> {
+    let count = |name: &str| counted.iter().find(|(known, _)| known == name);
+    let rows = names.into_iter();
+    rows.map(|name| (name.to_owned(), count(name).map_or(0, |(_, count)| *count)))
+        .collect()
 }
 
 /// What was found wrong ever, and what the agent and the cluster showed last.
@@ -305,6 +306,10 @@ mod tests {
         );
         assert!(
             text.contains("\ntidewatch_open_jobs{phase=\"queued\"} 0\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\ntidewatch_parked_items{kind=\"act\"} 0\n"),
             "{text}"
         );
         assert!(text.contains("\ntidewatch_halted 0\n"), "{text}");

@@ -9,6 +9,8 @@ use tempfile::tempdir;
 use tidewatch::api::Settings;
 use tokio::process::Command;
 
+use super::disk::Disk;
+use super::node::Node;
 use super::service::{Endpoint, TOKEN};
 use crate::judging::bench::{Bench, default_workflow};
 
@@ -40,7 +42,13 @@ async fn schemathesis_finds_nothing_with_all_its_checks() {
     // Not offered, so its job is over at once, and whoever follows its log is not kept waiting.
     chain.buy(&chain.order(chain.asset().await)).await;
     bench.settle().await;
-    let api = Endpoint::beside(&bench, Settings::default()).await;
+    // With everything that an API may be given, so that nothing is answered by saying that it was not.
+    let given = Settings {
+        calls: Some(Arc::new(Node::of(&chain))),
+        files: Some(Arc::new(Disk::new())),
+        ..Settings::default()
+    };
+    let api = Endpoint::beside(&bench, given).await;
     let [queued, over] = [job(&api, "queued").await, job(&api, "finished").await];
     let known = [
         ("/v1/jobs/{id}", "id", queued.clone()),
