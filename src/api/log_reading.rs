@@ -55,10 +55,11 @@ impl LogReading {
             if self.end.is_some_and(|end| self.offset >= end) {
                 return Ok(None);
             }
-            if let Some(piece) = self.stored().await? {
+            // Boxed as in `events.rs`: whoever waits for a log needs no memory for queries.
+            if let Some(piece) = Box::pin(self.stored()).await? {
                 return Ok(Some(piece));
             }
-            if !self.follow || self.has_ended().await? {
+            if !self.follow || Box::pin(self.has_ended()).await? {
                 return Ok(None);
             }
             tokio::time::sleep(LOOK).await;

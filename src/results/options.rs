@@ -48,6 +48,13 @@ impl Options {
         Ok(Self(read))
     }
 
+    /// Whether one kind of store may be asked without TLS.
+    pub(super) fn allows_http(&self, prefix: &str) -> bool {
+        let allowing = format!("{prefix}allow_http");
+        let mut options = self.0.iter();
+        options.any(|(name, value)| *name == allowing && !value.eq_ignore_ascii_case("false"))
+    }
+
     /// The options of one kind of store, with names as that store reads them.
     ///
     /// # Errors
@@ -98,5 +105,15 @@ mod tests {
             [("aws_access_key_id".to_owned(), "a key".to_owned())]
         );
         assert_eq!(format!("{options:?}"), "{\"aws_access_key_id\"}");
+    }
+
+    #[test]
+    fn only_what_may_travel_without_tls_is_said_to() {
+        for (value, allows) in [("true", true), ("1", true), ("false", false)] {
+            let options = Options::among([("AWS_ALLOW_HTTP", value)]);
+            assert_eq!(options.allows_http("aws_"), allows, "{value}");
+            assert!(!options.allows_http("azure_"));
+        }
+        assert!(!Options::default().allows_http("aws_"));
     }
 }
