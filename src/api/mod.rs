@@ -6,7 +6,7 @@
 //! Layout: `routes/` has one file per route; `router.rs` lists them; `openapi.rs` describes them. `problem.rs` is the form of every
 //! error, `job.rs` and `told.rs` those of jobs and events, `notation.rs` says how times, hashes and addresses are written.
 //! `parameters.rs` and `cursor.rs` read query strings, `body.rs` bodies. `limits.rs` with `asker.rs`, `caching.rs`, `request_id.rs` and `measure.rs`
-//! surround every route. `feed.rs` and `events.rs` carry what happens to whoever listens, `log_reading.rs` job logs.
+//! surround every route; `connections.rs` is what carries them. `feed.rs` and `events.rs` carry what happens to whoever listens, `log_reading.rs` job logs.
 //! `shown.rs` remembers which deployment is shown.
 //! `caller.rs` says who asks, by `operator_token.rs` and `sign_in/`; `parties.rs` who the parties of an agreement are, `release.rs`
 //! what is let out to them, `admittance.rs` who is let in with both. `manifest.rs` is the form of results,
@@ -31,6 +31,7 @@ mod body;
 mod byte_range;
 mod caching;
 mod caller;
+mod connections;
 mod cursor;
 mod events;
 mod feed;
@@ -56,12 +57,10 @@ mod shown;
 mod sign_in;
 mod told;
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::serve::ListenerExt;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -114,9 +113,9 @@ pub struct Settings {
 /// What went wrong with the API as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The listener failed.
-    #[error("the API can no longer accept connections")]
-    Accept(#[source] std::io::Error),
+    /// The listener has no address.
+    #[error("the API cannot find out where it listens")]
+    Address(#[source] std::io::Error),
 }
 
 /// What the routes share.
@@ -152,7 +151,7 @@ impl Shared {
 /// Whoever cannot wait that long drops the future.
 ///
 /// # Errors
-/// [`Error`] when no connection can be accepted any more.
+/// [`Error`] when the listener has no address.
 pub async fn serve(
     listener: TcpListener,
     reader: Reader,
@@ -164,7 +163,7 @@ pub async fn serve(
     let feed = Arc::new(Feed::new());
     let origin = match settings.origin {
         Some(origin) => origin,
-        None => listener.local_addr().map_err(Error::Accept)?.into(),
+        None => listener.local_addr().map_err(Error::Address)?.into(),
     };
     let shared = Shared {
         reader: reader.clone(),
@@ -182,17 +181,11 @@ pub async fn serve(
         clock: Arc::new(SystemClock),
         stop: stop.clone(),
     };
-    let service = router::router(shared).into_make_service_with_connect_info::<SocketAddr>();
-    let at_once = listener.tap_io(|connection| {
-        // Events are small and come one after the other: Nagle's algorithm (RFC 896) would hold each back until the last was confirmed.
-        connection.set_nodelay(true).ok();
-    });
-    let serving =
-        axum::serve(at_once, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     tokio::select! {
-        served = serving.into_future() => served.map_err(Error::Accept),
-        () = beside(&limits, &feed, reader, stop) => Ok(()),
+        () = connections::serve(listener, router::router(shared), stop.clone()) => {}
+        () = beside(&limits, &feed, reader, stop) => {}
     }
+    Ok(())
 }
 
 /// What goes on beside the answers, for ever.
