@@ -71,6 +71,9 @@ const SEEDS: std::ops::Range<u64> = 0..12;
 /// Worlds that are played side by side: most of the time each waits for the database or for its own requests.
 const SIDE_BY_SIDE: usize = 4;
 
+/// Unoptimised, the state of a whole step is moved about on the stack before it is put away.
+const STACK: usize = 16 << 20;
+
 /// Steps until the lies stop.
 const STEPS: u64 = 120;
 
@@ -80,13 +83,15 @@ fn the_ledger_comes_to_hold_the_truth_whatever_the_providers_say() {
     let queue = Mutex::new(seeds.into_iter());
     thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
+            let worlds = || {
                 loop {
                     let next = queue.lock().unwrap().next();
                     let Some(seed) = next else { break };
                     play(seed);
                 }
-            });
+            };
+            let thread = thread::Builder::new().stack_size(STACK);
+            thread.spawn_scoped(scope, worlds).unwrap();
         }
     });
 }

@@ -117,6 +117,7 @@ pub(super) fn following(world: &World, dice: &mut Dice) -> Following {
 /// Counts what is asked of the nodes until the future ends: one that asks without end, itself or by tasks that it waits for, fails
 /// rather than hangs.
 pub(super) async fn asks_at_most<F: Future>(most: u64, nodes: &[Node], future: F) -> F::Output {
+    let future = Box::pin(future);
     let requests = || nodes.iter().map(Node::requests).sum::<u64>();
     let before = requests();
     let check = || {
