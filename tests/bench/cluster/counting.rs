@@ -16,7 +16,7 @@ use tidewatch::jobs::Phase;
 use tokio::net::TcpListener;
 
 use super::{Cluster, queue, until};
-use crate::parts::{Parts, Program};
+use crate::parts::Parts;
 
 /// Workflows whose calls are counted, one after the other.
 const WORKFLOWS: u32 = 5;
@@ -36,8 +36,9 @@ pub(super) async fn measure(cluster: &Cluster, parts: &Parts) -> Result<Vec<(Str
         "contexts": [{"name": "counted", "context": {"cluster": "counted", "user": "counted"}}],
     });
     std::fs::write(&kubeconfig, text.to_string())?;
-    let variables = Cluster::operator(kubeconfig.display().to_string());
-    let mut program = Program::start(&parts.directory, "operator", &variables)?;
+    let mut program = cluster
+        .operator(parts, &kubeconfig.display().to_string())
+        .await?;
     let (dispatcher, observer) = (
         cluster.engine("dispatcher").await?,
         cluster.engine("observer").await?,

@@ -11,7 +11,7 @@ use serde_json::json;
 use tidewatch::engine::Engine;
 
 use super::{Cluster, queue, until};
-use crate::parts::{Parts, Program};
+use crate::parts::Parts;
 
 /// Windows that are held, one after the other.
 const WINDOWS: [u32; 3] = [20, 100, 500];
@@ -36,8 +36,7 @@ pub(super) async fn measure(cluster: &Cluster, parts: &Parts) -> Result<Vec<Held
 
 async fn hold(cluster: &Cluster, parts: &Parts) -> Result<Vec<Held>> {
     let before = watches(cluster).await?;
-    let variables = Cluster::operator(cluster.kubeconfig.clone());
-    let mut program = Program::start(&parts.directory, "operator", &variables)?;
+    let mut program = cluster.operator(parts, &cluster.kubeconfig).await?;
     let engine = cluster.engine("dispatcher").await?;
     let mut held = Vec::new();
     let mut first = 0;

@@ -19,12 +19,14 @@ use serde_json::json;
 use tidewatch::cluster::{ComputeWorkflow, KubernetesEngine, Settings};
 use tidewatch::results::{Access, Options, Store};
 
-use crate::parts::Parts;
+use crate::parts::{Parts, Program};
 
 /// The namespace of the jobs that `deploy/` makes.
 const NAMESPACE: &str = "tidewatch-jobs";
 /// Another one, for what our policy for admission would not let in.
 const BARE: &str = "tidewatch-bench";
+/// Where the jobs' results go.
+const RESULTS: &str = "s3://bench/out";
 /// Longest that anything here is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -106,13 +108,12 @@ impl Cluster {
         let mut config = Config::infer().await?;
         let account = format!("system:serviceaccount:tidewatch-system:{role}");
         config.auth_info.impersonate = Some(account);
-        let bucket = "s3://bench/out".to_owned();
         let settings = Settings {
             results_secret: Some("results".to_owned()),
             ..Settings::new(
                 NAMESPACE.to_owned(),
                 self.stage_image.clone(),
-                bucket.clone(),
+                RESULTS.to_owned(),
             )
         };
         let options = self.store_options();
@@ -122,7 +123,7 @@ impl Cluster {
             ..Access::default()
         };
         let engine = KubernetesEngine::new(Client::try_from(config)?, settings)?;
-        Ok(engine.with_records(Store::open(&bucket, &access)?))
+        Ok(engine.with_records(Store::open(RESULTS, &access)?))
     }
 
     fn store_options(&self) -> [(&'static str, String); 5] {
@@ -188,13 +189,20 @@ impl Cluster {
         Ok(())
     }
 
-    /// The variables of an operator that reaches the API server by this file.
-    fn operator(kubeconfig: String) -> [(&'static str, String); 3] {
-        [
-            ("KUBECONFIG", kubeconfig),
+    /// An operator that reaches the API server by this file.
+    async fn operator(&self, parts: &Parts, kubeconfig: &str) -> Result<Program> {
+        let variables = [
+            ("KUBECONFIG", kubeconfig.to_owned()),
             ("TIDEWATCH_NAMESPACE", NAMESPACE.to_owned()),
+            ("TIDEWATCH_IMAGE", self.stage_image.clone()),
+            ("TIDEWATCH_RESULTS_URL", RESULTS.to_owned()),
             ("TIDEWATCH_METRICS_LISTEN", "127.0.0.1:0".to_owned()),
-        ]
+        ];
+        let mut program = Program::start(&parts.directory, "operator", &variables)?;
+        // What it refuses it refuses at once.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        program.check()?;
+        Ok(program)
     }
 }
 

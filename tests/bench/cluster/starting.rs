@@ -16,7 +16,7 @@ use tidewatch::engine::{Engine, Stage};
 use tidewatch::jobs::{Outcome, Phase};
 
 use super::{BARE, Cluster, PATIENCE, queue, until};
-use crate::parts::{Parts, Program};
+use crate::parts::Parts;
 
 /// How often each is done, by turns.
 const TIMES: u32 = 10;
@@ -32,8 +32,7 @@ pub(crate) struct Found {
 /// Measures both by turns.
 pub(super) async fn measure(cluster: &Cluster, parts: &Parts) -> Result<Found> {
     cluster.make_store().await?;
-    let variables = Cluster::operator(cluster.kubeconfig.clone());
-    let mut program = Program::start(&parts.directory, "operator", &variables)?;
+    let mut program = cluster.operator(parts, &cluster.kubeconfig).await?;
     let (mut workflows, mut bare) = (Vec::new(), Vec::new());
     for number in 0..=TIMES {
         let (one, other) = (
