@@ -108,39 +108,9 @@ async fn main() -> Result<()> {
         }
     }
     if options.wants("cluster") {
-        tell_cluster(&cluster::measure(&parts).await?);
+        cluster::measure(&parts).await?;
     }
     Ok(())
-}
-
-fn tell_cluster(found: &cluster::Found) {
-    println!("\ncluster: {:.0} workflows/s dispatched", found.dispatched);
-    for held in &found.held {
-        println!(
-            "cluster: {} live workflows held in {:.1} MB resident, {:.1} at most, with {} watches",
-            held.workflows,
-            kib_as_megabytes(held.resident),
-            kib_as_megabytes(held.peak),
-            held.watches
-        );
-    }
-    let total: f64 = found.calls.iter().map(|(_, count)| count).sum();
-    println!("cluster: {total:.1} calls of the operator for one workflow:");
-    for (call, count) in &found.calls {
-        println!("  {count:>6.1} {call}");
-    }
-    let middle = |times: &[Duration]| {
-        let time = times.get(times.len() / 2).copied().unwrap_or_default();
-        time.as_secs_f64()
-    };
-    let (ours, bare) = (
-        middle(&found.starting.workflows),
-        middle(&found.starting.bare),
-    );
-    println!(
-        "cluster: from the start to the algorithm's first instruction p50 {ours:.2} s, {:.2} of two bare Jobs' {bare:.2} s",
-        ours / bare
-    );
 }
 
 fn tell_api(found: &api::Found) {

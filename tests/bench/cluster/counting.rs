@@ -67,6 +67,14 @@ pub(super) async fn measure(cluster: &Cluster, parts: &Parts) -> Result<Vec<(Str
         .collect()
 }
 
+pub(super) fn tell(calls: &[(String, f64)]) {
+    let total: f64 = calls.iter().map(|(_, count)| count).sum();
+    println!("cluster: {total:.1} calls of the operator for one workflow:");
+    for (call, count) in calls {
+        println!("  {count:>6.1} {call}");
+    }
+}
+
 fn lock(counts: &Counts) -> Result<std::sync::MutexGuard<'_, BTreeMap<String, u64>>> {
     counts.lock().ok().context("the proxy panicked")
 }

@@ -11,19 +11,32 @@ use serde_json::json;
 use tidewatch::engine::Engine;
 
 use super::{Cluster, queue, until};
+use crate::kib_as_megabytes;
 use crate::parts::Parts;
 
 /// Windows that are held, one after the other.
 const WINDOWS: [u32; 3] = [20, 100, 500];
 
 /// What a window needs.
-pub(crate) struct Held {
-    pub(crate) workflows: u32,
+pub(super) struct Held {
+    workflows: u32,
     /// Resident KiB once all are held, and the most so far.
-    pub(crate) resident: u64,
-    pub(crate) peak: u64,
+    resident: u64,
+    peak: u64,
     /// Watches in the cluster beyond those that there were without the operator.
-    pub(crate) watches: i64,
+    watches: i64,
+}
+
+impl Held {
+    pub(super) fn tell(&self) {
+        println!(
+            "cluster: {} live workflows held in {:.1} MB resident, {:.1} at most, with {} watches",
+            self.workflows,
+            kib_as_megabytes(self.resident),
+            kib_as_megabytes(self.peak),
+            self.watches
+        );
+    }
 }
 
 /// Nothing is scheduled meanwhile, so that every workflow stays alive in its first stage.

@@ -30,37 +30,24 @@ const RESULTS: &str = "s3://bench/out";
 /// Longest that anything here is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What was found.
-pub(crate) struct Found {
-    /// Workflows per second, from the first to the last one's start.
-    pub(crate) dispatched: f64,
-    pub(crate) held: Vec<holding::Held>,
-    /// Calls of the operator for one workflow: method, resource, how often.
-    pub(crate) calls: Vec<(String, f64)>,
-    pub(crate) starting: starting::Found,
-}
-
-/// Measures on the cluster that `KUBECONFIG` names, which must have `deploy/` applied and be otherwise empty.
-pub(crate) async fn measure(parts: &Parts) -> Result<Found> {
+/// Measures, and tells each figure once it has it, on the cluster that `KUBECONFIG` names, which must have `deploy/` applied and be otherwise empty.
+pub(crate) async fn measure(parts: &Parts) -> Result<()> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
     let cluster = Cluster::find().await?;
     cluster.clear().await?;
-    let starting = starting::measure(&cluster, parts).await?;
-    cluster.clear().await?;
-    let calls = counting::measure(&cluster, parts).await?;
-    cluster.clear().await?;
-    let held = holding::measure(&cluster, parts).await?;
-    cluster.clear().await?;
     let dispatched = queue::measure(&cluster, parts).await?;
+    println!("\ncluster: {dispatched:.0} workflows/s dispatched");
     cluster.clear().await?;
-    Ok(Found {
-        dispatched,
-        held,
-        calls,
-        starting,
-    })
+    starting::tell(&starting::measure(&cluster, parts).await?);
+    cluster.clear().await?;
+    counting::tell(&counting::measure(&cluster, parts).await?);
+    cluster.clear().await?;
+    for held in holding::measure(&cluster, parts).await? {
+        held.tell();
+    }
+    cluster.clear().await
 }
 
 /// The cluster, as somebody who may do everything.

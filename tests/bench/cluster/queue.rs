@@ -74,7 +74,7 @@ async fn fill(cluster: &Cluster, database: &Database) -> Result<()> {
     let mut opened = Vec::new();
     for number in 0..WORKFLOWS {
         let plan = plan(cluster, number, "true")?;
-        opened.push(insert(database, &plan).await?);
+        opened.push(insert(database, number, &plan).await?);
     }
     let ledger = Ledger::over(database.pool.clone());
     let mut transaction = ledger.begin().await?;
@@ -93,14 +93,15 @@ async fn fill(cluster: &Cluster, database: &Database) -> Result<()> {
     Ok(())
 }
 
-async fn insert(database: &Database, plan: &WorkflowPlan) -> Result<Opening> {
+async fn insert(database: &Database, number: u32, plan: &WorkflowPlan) -> Result<Opening> {
     let key = plan.spec.agreement.0;
     let log: i64 = sqlx::query_scalar(
         "INSERT INTO ledger.logs (deployment_id, block_number, block_hash, log_index, transaction_hash, transaction_index, address, topics, data)
-         VALUES (1, 1, $1, 0, $1, 0, $2, '{}', '') RETURNING id",
+         VALUES (1, 1, $1, $3, $1, 0, $2, '{}', '') RETURNING id",
     )
     .bind(key.as_slice())
     .bind(Address::ZERO.as_slice())
+    .bind(i64::from(number))
     .fetch_one(&database.pool)
     .await?;
     let id: i64 = sqlx::query_scalar(
