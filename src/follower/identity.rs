@@ -258,11 +258,12 @@ async fn create(
     Ok(())
 }
 
-/// The block before the start as the ledger keeps it: nothing is read of it, it is only what the first block links to.
+/// The block before the start as the ledger keeps it: nothing is read of it, it is only what the first block links to. Its own parent
+/// is one provider's word that nothing recorded could contradict, so it is not kept.
 pub(super) fn base(before: &Header) -> NewBlock {
     NewBlock {
         at: before.at,
-        parent: Some(before.parent),
+        parent: None,
         made_at: before.timestamp,
         proof: Proof::SingleRead,
     }
