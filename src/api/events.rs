@@ -277,3 +277,25 @@ pub(super) async fn pause(error: &Error) {
     tracing::debug!(error = %Chain(error), "a stream waits for the database");
     tokio::time::sleep(PAUSE).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function makes, without calling it.
+    const fn size_of_made<T, M>(_: &impl Fn(T) -> M) -> usize {
+        size_of::<M>()
+    }
+
+    #[test]
+    fn a_stream_that_waits_has_no_memory_for_queries() {
+        type Feed = Receiver<Arc<StreamedTransition>>;
+        let of_all = |(reader, feed): (Reader, Feed)| {
+            of_all(reader, feed, DeploymentId(1), StreamPlace::START)
+        };
+        let of_job = |(reader, hints): (Reader, Feed)| of_job(reader, hints, JobId(1), 0);
+        for size in [size_of_made(&of_all), size_of_made(&of_job)] {
+            assert!(size < 2_048, "{size} bytes for each reader");
+        }
+    }
+}

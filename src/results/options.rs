@@ -106,14 +106,4 @@ mod tests {
         );
         assert_eq!(format!("{options:?}"), "{\"aws_access_key_id\"}");
     }
-
-    #[test]
-    fn only_what_may_travel_without_tls_is_said_to() {
-        for (value, allows) in [("true", true), ("1", true), ("false", false)] {
-            let options = Options::among([("AWS_ALLOW_HTTP", value)]);
-            assert_eq!(options.allows_http("aws_"), allows, "{value}");
-            assert!(!options.allows_http("azure_"));
-        }
-        assert!(!Options::default().allows_http("aws_"));
-    }
 }

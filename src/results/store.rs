@@ -229,15 +229,7 @@ fn open_url(url: &Url, access: &Access) -> Result<Option<Opened>, Error> {
     };
     let store: Arc<dyn ObjectStore> = match (scheme, url.scheme()) {
         (ObjectStoreScheme::AmazonS3, "s3") => {
-            let mut builder = AmazonS3Builder::new()
-                .with_client_options(access.client()?)
-                .with_retry(retry)
-                .with_url(url.as_str())
-                // What TLS protects is not hashed once more for the signature, as in Amazon's own clients.
-                .with_unsigned_payload(!access.options.allows_http("aws_"));
-            for (key, value) in access.options_of("aws_")? {
-                builder = builder.with_config(key, value);
-            }
+            let builder = amazon(url, access)?.with_retry(retry);
             Arc::new(builder.build().map_err(Error::Client)?)
         }
         (ObjectStoreScheme::GoogleCloudStorage, "gs") => {
@@ -274,4 +266,45 @@ fn open_url(url: &Url, access: &Access) -> Result<Option<Opened>, Error> {
         _ => return Ok(None),
     };
     Ok(Some((store, path)))
+}
+
+/// The builder of a store of Amazon's kind, with its options. What TLS protects is not hashed once more for the signature, as in Amazon's own
+/// clients, unless an option says otherwise.
+fn amazon(url: &Url, access: &Access) -> Result<AmazonS3Builder, Error> {
+    let mut builder = AmazonS3Builder::new()
+        .with_client_options(access.client()?)
+        .with_url(url.as_str())
+        .with_unsigned_payload(!access.options.allows_http("aws_"));
+    for (key, value) in access.options_of("aws_")? {
+        builder = builder.with_config(key, value);
+    }
+    Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::aws::AmazonS3ConfigKey;
+
+    use super::*;
+
+    #[test]
+    fn payloads_are_signed_where_nothing_else_protects_them() {
+        let http = ("AWS_ALLOW_HTTP", "true");
+        for (options, unsigned) in [
+            (vec![], "true"),
+            (vec![("AWS_ALLOW_HTTP", "false")], "true"),
+            (vec![http], "false"),
+            (vec![http, ("AWS_UNSIGNED_PAYLOAD", "true")], "true"),
+            (vec![("AWS_UNSIGNED_PAYLOAD", "false")], "false"),
+        ] {
+            let access = Access {
+                options: Options::among(options.clone()),
+                ..Access::default()
+            };
+            let url = "s3://bucket/prefix".parse().unwrap();
+            let builder = amazon(&url, &access).unwrap();
+            let set = builder.get_config_value(&AmazonS3ConfigKey::UnsignedPayload);
+            assert_eq!(set.as_deref(), Some(unsigned), "{options:?}");
+        }
+    }
 }

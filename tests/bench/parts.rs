@@ -172,6 +172,15 @@ impl Program {
         Ok(())
     }
 
+    /// Waits until it has logged these words.
+    pub(crate) async fn says(&mut self, words: &str) -> Result<()> {
+        while !fs::read_to_string(&self.log)?.contains(words) {
+            self.check()?;
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// Its processor time so far.
     pub(crate) fn time(&self) -> Result<Duration> {
         Ok(in_time(Stat::read(self.child.id())?.own()))

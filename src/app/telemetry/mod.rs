@@ -1,7 +1,5 @@
 //! What the process tells of itself: its log on standard error, its metrics on a port of their own.
 
-#[cfg(test)]
-mod dashboard;
 mod logging;
 mod metrics;
 mod nodes;

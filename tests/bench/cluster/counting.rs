@@ -11,11 +11,9 @@ use axum::http::{self, StatusCode};
 use axum::response::{IntoResponse, Response};
 use kube::Client;
 use serde_json::json;
-use tidewatch::engine::Engine;
-use tidewatch::jobs::Phase;
 use tokio::net::TcpListener;
 
-use super::{Cluster, queue, until};
+use super::{Cluster, queue};
 use crate::parts::Parts;
 
 /// Workflows whose calls are counted, one after the other.
@@ -46,14 +44,8 @@ pub(super) async fn measure(cluster: &Cluster, parts: &Parts) -> Result<Vec<(Str
     // The first one has the operator open its watches.
     for number in 0..=WORKFLOWS {
         let plan = queue::plan(cluster, number, "true")?;
-        let inert = dispatcher.ensure(&plan).await?;
-        dispatcher.start(&plan, &inert.uid, 1).await?;
-        until("the workflow ended", async || {
-            let seen = observer.observe(&plan.job).await?;
-            let status = seen.and_then(|seen| seen.status);
-            Ok(status.is_some_and(|status| status.phase == Phase::Finished))
-        })
-        .await?;
+        cluster.start(&dispatcher, &plan).await?;
+        cluster.succeeds(&observer, &plan).await?;
         program.check()?;
         if number == 0 {
             lock(&counts)?.clear();

@@ -1,5 +1,7 @@
 //! What the operator needs to hold a window of live workflows: memory and watches.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use axum::http;
 use futures::{StreamExt, TryStreamExt};
@@ -8,7 +10,6 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
-use tidewatch::engine::Engine;
 
 use super::{Cluster, queue, until};
 use crate::kib_as_megabytes;
@@ -16,6 +17,9 @@ use crate::parts::Parts;
 
 /// Windows that are held, one after the other.
 const WINDOWS: [u32; 3] = [20, 100, 500];
+
+/// What comes of the last pods is seen within this, and is part of what is held.
+const CALM: Duration = Duration::from_secs(5);
 
 /// What a window needs.
 pub(super) struct Held {
@@ -59,13 +63,11 @@ async fn hold(cluster: &Cluster, parts: &Parts) -> Result<Vec<Held>> {
                 let engine = engine.clone();
                 async move {
                     let plan = queue::plan(cluster, number, "true")?;
-                    let inert = engine.ensure(&plan).await?;
-                    engine.start(&plan, &inert.uid, 1).await?;
-                    anyhow::Ok(())
+                    cluster.start(&engine, &plan).await
                 }
             })
             .buffer_unordered(8)
-            .try_collect::<Vec<()>>()
+            .try_collect::<Vec<_>>()
             .await?;
         first = window;
         let whole = usize::try_from(window)?;
@@ -75,8 +77,7 @@ async fn hold(cluster: &Cluster, parts: &Parts) -> Result<Vec<Held>> {
             Ok(jobs.items.len() == whole && pods.items.len() == whole)
         })
         .await?;
-        // What comes of the last of them is seen, too.
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        tokio::time::sleep(CALM).await;
         program.check()?;
         held.push(Held {
             workflows: window,

@@ -3,6 +3,8 @@
 
 mod counting;
 mod holding;
+#[path = "../../it/support/job.rs"]
+mod job;
 mod queue;
 mod starting;
 
@@ -17,6 +19,8 @@ use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tidewatch::cluster::{ComputeWorkflow, KubernetesEngine, Settings};
+use tidewatch::engine::{Engine, WorkflowPlan};
+use tidewatch::jobs::{Outcome, Phase};
 use tidewatch::results::{Access, Options, Store};
 
 use crate::parts::{Parts, Program};
@@ -30,7 +34,8 @@ const RESULTS: &str = "s3://bench/out";
 /// Longest that anything here is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Measures, and tells each figure once it has it, on the cluster that `KUBECONFIG` names, which must have `deploy/` applied and be otherwise empty.
+/// Measures, and tells each figure once it has it, on the cluster that `KUBECONFIG` names: it must have `deploy/` applied, and the jobs'
+/// namespace is emptied.
 pub(crate) async fn measure(parts: &Parts) -> Result<()> {
     rustls::crypto::ring::default_provider()
         .install_default()
@@ -83,11 +88,20 @@ impl Cluster {
         })
     }
 
+    /// Objects in the jobs' namespace.
     fn api<K>(&self) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// Objects in the other one.
+    fn bare<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), BARE)
     }
 
     /// The engine with the rights of a role.
@@ -152,27 +166,15 @@ impl Cluster {
                 .patch(&name, &PatchParams::default(), &free)
                 .await?;
         }
-        self.delete_all::<ComputeWorkflow>().await?;
-        self.delete_all::<Job>().await?;
-        self.delete_all::<PersistentVolumeClaim>().await?;
-        let is_empty = async || -> Result<bool> {
-            let few = ListParams::default().limit(1);
-            Ok(workflows.list(&few).await?.items.is_empty()
-                && self.api::<Job>().list(&few).await?.items.is_empty()
-                && self.api::<Pod>().list(&few).await?.items.is_empty())
-        };
-        until("the namespace is empty", is_empty).await
-    }
-
-    async fn delete_all<K>(&self) -> Result<()>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-        K: Clone + std::fmt::Debug + DeserializeOwned,
-    {
-        let at_once = DeleteParams::background().grace_period(0);
-        self.api::<K>()
-            .delete_collection(&at_once, &ListParams::default())
-            .await?;
+        delete_all(workflows).await?;
+        for (jobs, pods, claims) in [
+            (self.api::<Job>(), self.api(), self.api()),
+            (self.bare(), self.bare(), self.bare()),
+        ] {
+            delete_all::<Job>(jobs).await?;
+            delete_all::<Pod>(pods).await?;
+            delete_all::<PersistentVolumeClaim>(claims).await?;
+        }
         Ok(())
     }
 
@@ -186,11 +188,50 @@ impl Cluster {
             ("TIDEWATCH_METRICS_LISTEN", "127.0.0.1:0".to_owned()),
         ];
         let mut program = Program::start(&parts.directory, "operator", &variables)?;
-        // What it refuses it refuses at once.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        program.check()?;
+        program.says("operator carries out").await?;
         Ok(program)
     }
+
+    /// Makes a workflow and starts it; answers when it was told to.
+    async fn start(&self, dispatcher: &KubernetesEngine, plan: &WorkflowPlan) -> Result<Duration> {
+        let inert = dispatcher.ensure(plan).await?;
+        let began = starting::now()?;
+        let started = dispatcher.start(plan, &inert.uid, 1).await?;
+        ensure!(started, "workflow {} is gone", plan.job);
+        Ok(began)
+    }
+
+    /// Waits until a workflow has succeeded.
+    async fn succeeds(&self, observer: &KubernetesEngine, plan: &WorkflowPlan) -> Result<()> {
+        until("the workflow ended", async || {
+            let seen = observer.observe(&plan.job).await?;
+            let status = seen.and_then(|seen| seen.status);
+            let Some(status) = status.filter(|status| status.phase == Phase::Finished) else {
+                return Ok(false);
+            };
+            let outcome = status.outcome;
+            ensure!(
+                outcome == Some(Outcome::Succeeded),
+                "the workflow ended with {status:?}"
+            );
+            Ok(true)
+        })
+        .await
+    }
+}
+
+/// Deletes all of a kind in a namespace, and waits until they are gone.
+async fn delete_all<K>(objects: Api<K>) -> Result<()>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let at_once = DeleteParams::background().grace_period(0);
+    let all = ListParams::default();
+    objects.delete_collection(&at_once, &all).await?;
+    until("what was deleted is gone", async || {
+        Ok(objects.list(&all.clone().limit(1)).await?.items.is_empty())
+    })
+    .await
 }
 
 /// Waits until something is so.

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, keccak256};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use sqlx::AssertSqlSafe;
 use tidewatch::engine::WorkflowPlan;
-use tidewatch::ids::{AgreementId, BlockRef, DeploymentId, Did, JobId, JobName};
+use tidewatch::ids::{BlockRef, DeploymentId, JobId, JobName};
 use tidewatch::jobs::{Phase, Status};
 use tidewatch::ledger::dispatch::Caps;
 use tidewatch::ledger::jobs::{Anchor, Terms};
@@ -14,10 +14,10 @@ use tidewatch::ledger::openings::{self, Opening};
 use tidewatch::ledger::{self, Ledger};
 use tidewatch::scheduler::{Dispatcher, DispatcherSettings};
 use tidewatch::worker::{self, Pace, Wake};
-use tidewatch::workflows::{AlgorithmSpec, JobSpec, Release, ReleaseRule, Resources};
+use tidewatch::workflows::JobSpec;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cluster, PATIENCE};
+use super::{Cluster, job, until};
 use crate::parts::{Database, Parts};
 
 /// Workflows that are dispatched.
@@ -47,10 +47,10 @@ pub(super) async fn measure(cluster: &Cluster, parts: &Parts) -> Result<f64> {
     let working = tokio::spawn(worker::run(dispatcher, pace, Wake::default(), stop.clone()));
     let started =
         "SELECT count(*) FROM ledger.job_state WHERE phase = 'configuring' AND started_attempt = 1";
-    while database.count(started).await? < u64::from(most) {
-        ensure!(began.elapsed() < PATIENCE, "not all were started");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("all are started", async || {
+        Ok(database.count(started).await? == u64::from(most))
+    })
+    .await?;
     let took = began.elapsed();
     stop.cancel();
     working.await??;
@@ -72,20 +72,22 @@ async fn fill(cluster: &Cluster, database: &Database) -> Result<()> {
         .execute(&database.pool)
         .await?;
     let mut opened = Vec::new();
+    let mut specs = Vec::new();
     for number in 0..WORKFLOWS {
         let plan = plan(cluster, number, "true")?;
-        opened.push(insert(database, number, &plan).await?);
+        let opening = insert(database, number, &plan).await?;
+        specs.push((opening.job, plan.spec.to_bytes()?, plan.spec_digest));
+        opened.push(opening);
     }
     let ledger = Ledger::over(database.pool.clone());
     let mut transaction = ledger.begin().await?;
     openings::record(&mut transaction, DEPLOYMENT, &opened, "judge").await?;
     ledger::commit(transaction).await?;
-    for opening in &opened {
-        let plan = plan(cluster, u32::try_from(opening.job.0 - 1)?, "true")?;
+    for (job, body, digest) in specs {
         sqlx::query("INSERT INTO ledger.job_specs (job_id, body, sha256, source, policy_sha256) VALUES ($1, $2, $3, 'consumer', $4)")
-            .bind(opening.job.0)
-            .bind(plan.spec.to_bytes()?)
-            .bind(plan.spec_digest.as_slice())
+            .bind(job.0)
+            .bind(body)
+            .bind(digest.as_slice())
             .bind(B256::ZERO.as_slice())
             .execute(&database.pool)
             .await?;
@@ -131,38 +133,7 @@ pub(super) fn plan(cluster: &Cluster, number: u32, entrypoint: &str) -> Result<W
     let image = &cluster.algorithm_image;
     let (image, digest) = image.split_once('@').context("an image with a digest")?;
     let key = keccak256(number.to_be_bytes());
-    let spec = JobSpec {
-        version: 1,
-        agreement: AgreementId(key),
-        did: Did(B256::repeat_byte(0xd1)),
-        consumer: Address::repeat_byte(0xc1),
-        algorithm: AlgorithmSpec {
-            did: None,
-            image: image.to_owned(),
-            tag: None,
-            digest: digest.to_owned(),
-            entrypoint: entrypoint.to_owned(),
-            code: None,
-            vetted: true,
-        },
-        inputs: Vec::new(),
-        resources: Resources {
-            cpu: "100m".to_owned(),
-            memory: "64Mi".to_owned(),
-            disk: "32Mi".to_owned(),
-            max_execution_seconds: 60,
-        },
-        allow_network: false,
-        release: ReleaseRule {
-            results: Release::Raw,
-            logs: Release::Raw,
-            review: false,
-            result_bytes: 1 << 20,
-            result_files: 10,
-            log_bytes: 1 << 20,
-        },
-        filter: None,
-    };
+    let spec = job::spec(key, (image, digest), entrypoint);
     Ok(WorkflowPlan {
         job: JobName::derive(8996, Address::ZERO, key),
         spec_digest: JobSpec::digest(&spec.to_bytes()?),

@@ -3,19 +3,16 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use futures::TryStreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{ListParams, LogParams, PostParams};
-use kube::core::NamespaceResourceScope;
 use kube::runtime::wait::{await_condition, conditions};
-use kube::{Api, Resource};
 use serde_json::{Value, json};
 use tidewatch::engine::{Engine, Stage};
-use tidewatch::jobs::{Outcome, Phase};
 
-use super::{BARE, Cluster, PATIENCE, queue, until};
+use super::{Cluster, PATIENCE, queue};
 use crate::parts::Parts;
 
 /// How often each is done, by turns.
@@ -69,26 +66,9 @@ async fn workflow(cluster: &Cluster, number: u32) -> Result<Duration> {
         cluster.engine("collector").await?,
     );
     let plan = queue::plan(cluster, number, &format!("cat {CLOCK}"))?;
-    let inert = dispatcher.ensure(&plan).await?;
-    let began = now()?;
-    ensure!(
-        dispatcher.start(&plan, &inert.uid, 1).await?,
-        "the workflow is gone"
-    );
+    let began = cluster.start(&dispatcher, &plan).await?;
     let observer = cluster.engine("observer").await?;
-    until("the workflow ended", async || {
-        let seen = observer.observe(&plan.job).await?;
-        let status = seen.and_then(|seen| seen.status);
-        let Some(status) = status.filter(|status| status.phase == Phase::Finished) else {
-            return Ok(false);
-        };
-        ensure!(
-            status.outcome == Some(Outcome::Succeeded),
-            "the workflow ended with {status:?}"
-        );
-        Ok(true)
-    })
-    .await?;
+    cluster.succeeds(&observer, &plan).await?;
     let record = collector.record(&plan.job, 1, Stage::Algorithm).await?;
     let pieces: Vec<_> = record
         .context("no record of the log")?
@@ -104,14 +84,14 @@ async fn jobs(cluster: &Cluster, number: u32) -> Result<Duration> {
     }});
     let began = now()?;
     let create = PostParams::default();
-    let claims = bare::<PersistentVolumeClaim>(cluster);
+    let claims = cluster.bare::<PersistentVolumeClaim>();
     claims
         .create(&create, &serde_json::from_value(claim)?)
         .await?;
-    let jobs = bare::<Job>(cluster);
+    let jobs = cluster.bare::<Job>();
     for (stage, script) in [
         ("first", "echo x > /data/x"),
-        ("second", "cat /proc/uptime /data/x"),
+        ("second", &format!("cat {CLOCK} /data/x")),
     ] {
         let job = job(cluster, &name, stage, script);
         jobs.create(&create, &serde_json::from_value(job)?).await?;
@@ -119,18 +99,11 @@ async fn jobs(cluster: &Cluster, number: u32) -> Result<Duration> {
         let completed = await_condition(jobs.clone(), &job, conditions::is_job_completed());
         tokio::time::timeout(PATIENCE, completed).await??;
     }
-    let pods = bare::<Pod>(cluster);
+    let pods = cluster.bare::<Pod>();
     let of_job = ListParams::default().labels(&format!("job-name={name}-second"));
     let pod = pods.list(&of_job).await?.items.into_iter().next();
     let pod = pod.and_then(|pod| pod.metadata.name).context("no pod")?;
     since(began, &pods.logs(&pod, &LogParams::default()).await?)
-}
-
-fn bare<K>(cluster: &Cluster) -> Api<K>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-{
-    Api::namespaced(cluster.client.clone(), BARE)
 }
 
 /// As little as a careful cluster lets in.
@@ -150,7 +123,8 @@ fn job(cluster: &Cluster, name: &str, stage: &str, script: &str) -> Value {
     }}}})
 }
 
-fn now() -> Result<Duration> {
+/// The machine's clock.
+pub(super) fn now() -> Result<Duration> {
     read(&fs::read_to_string(CLOCK)?)
 }
 

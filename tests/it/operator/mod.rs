@@ -7,56 +7,23 @@ mod refusals;
 mod release;
 mod safety;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 use futures::StreamExt;
 use tidewatch::cluster::ComputeWorkflow;
 use tidewatch::engine::{Engine, Observation, Stage, WorkflowPlan, WorkflowUid};
-use tidewatch::ids::{AgreementId, Did, JobName};
+use tidewatch::ids::JobName;
 use tidewatch::jobs::{Outcome, Phase, Reason};
-use tidewatch::workflows::{AlgorithmSpec, InputSpec, JobSpec, Release, ReleaseRule, Resources};
+use tidewatch::workflows::{InputSpec, JobSpec};
 
 use crate::support::cluster::Namespace;
-use crate::support::required;
+use crate::support::{job, random_hash, required};
 
 /// A job that runs a command line, without inputs.
 pub(crate) fn plan(entrypoint: &str) -> WorkflowPlan {
     let image = required("TIDEWATCH_TEST_ALGORITHM_IMAGE");
     let (image, digest) = image.split_once('@').expect("an image with a digest");
-    let key = B256::from(alloy::primitives::keccak256(
-        uuid::Uuid::new_v4().as_bytes(),
-    ));
-    let spec = JobSpec {
-        version: 1,
-        agreement: AgreementId(key),
-        did: Did(B256::repeat_byte(0xd1)),
-        consumer: Address::repeat_byte(0xc1),
-        algorithm: AlgorithmSpec {
-            did: None,
-            image: image.to_owned(),
-            tag: None,
-            digest: digest.to_owned(),
-            entrypoint: entrypoint.to_owned(),
-            code: None,
-            vetted: true,
-        },
-        inputs: Vec::new(),
-        resources: Resources {
-            cpu: "100m".to_owned(),
-            memory: "64Mi".to_owned(),
-            disk: "32Mi".to_owned(),
-            max_execution_seconds: 60,
-        },
-        allow_network: false,
-        release: ReleaseRule {
-            results: Release::Raw,
-            logs: Release::Raw,
-            review: false,
-            result_bytes: 1 << 20,
-            result_files: 10,
-            log_bytes: 1 << 20,
-        },
-        filter: None,
-    };
+    let key = random_hash();
+    let spec = job::spec(key, (image, digest), entrypoint);
     WorkflowPlan {
         job: JobName::derive(1, Address::ZERO, key),
         spec_digest: JobSpec::digest(&spec.to_bytes().unwrap()),

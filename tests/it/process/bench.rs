@@ -7,21 +7,17 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256};
 use serde_json::Value;
 use tidewatch::engine::{Engine, Observation, WorkflowPlan, WorkflowUid};
-use tidewatch::ids::{AgreementId, Did, JobName};
+use tidewatch::ids::JobName;
 use tidewatch::process::{ProcessEngine, Runner, Settings};
 use tidewatch::results::{Access, Store};
 use tidewatch::worker::{self, Pace, Wake};
-use tidewatch::workflows::{
-    AlgorithmSpec, Code, InputSpec, JobSpec, Release, ReleaseRule, Resources,
-};
+use tidewatch::workflows::{Code, InputSpec, JobSpec};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::eventually;
-use crate::support::random_hash;
 use crate::support::service::TIDEWATCH;
+use crate::support::{eventually, job, random_hash};
 
 /// What the publisher's file holds.
 pub(super) const DATA: &str = "city,litres\nFaro,12\nNazare,30\n";
@@ -81,44 +77,19 @@ impl Bench {
 
     /// A plan that runs this line of shell.
     pub(super) fn plan(&self, shell: &str) -> WorkflowPlan {
-        let spec = JobSpec {
-            version: 1,
-            agreement: AgreementId(random_hash()),
-            did: Did(B256::repeat_byte(0xab)),
-            consumer: Address::ZERO,
-            algorithm: AlgorithmSpec {
-                did: None,
-                image: "docker.io/library/busybox".to_owned(),
-                tag: None,
-                digest: "none".to_owned(),
-                entrypoint: "exec sh $ALGO".to_owned(),
-                code: Some(Code::from(shell)),
-                vetted: true,
-            },
-            inputs: vec![InputSpec {
-                index: 0,
-                url: format!("file://{}", self.path("data.csv").display()),
-                checksum: None,
-                content_type: None,
-                secret: None,
-            }],
-            resources: Resources {
-                cpu: "1".to_owned(),
-                memory: "128Mi".to_owned(),
-                disk: "16Mi".to_owned(),
-                max_execution_seconds: 60,
-            },
-            allow_network: false,
-            release: ReleaseRule {
-                results: Release::Raw,
-                logs: Release::Raw,
-                review: false,
-                result_bytes: 1 << 20,
-                result_files: 10,
-                log_bytes: 1 << 20,
-            },
-            filter: None,
-        };
+        let image = ("docker.io/library/busybox", "none");
+        let mut spec = job::spec(random_hash(), image, "exec sh $ALGO");
+        spec.algorithm.code = Some(Code::from(shell));
+        spec.inputs = vec![InputSpec {
+            index: 0,
+            url: format!("file://{}", self.path("data.csv").display()),
+            checksum: None,
+            content_type: None,
+            secret: None,
+        }];
+        spec.resources.cpu = "1".to_owned();
+        spec.resources.memory = "128Mi".to_owned();
+        spec.resources.disk = "16Mi".to_owned();
         let job = random_hash().to_string();
         WorkflowPlan {
             job: format!("job-{}", &job[2..34]).parse().unwrap(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::place::Place;
-use crate::support::eventually;
+use crate::support::{eventually, logged_address};
 
 const DASHBOARD: &str = include_str!("../../../deploy/grafana-dashboard.json");
 /// What Grafana puts in the place of `$__rate_interval`: at least four scrapes.
@@ -29,22 +29,20 @@ impl Prometheus {
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nscrape_configs: [{{job_name: tidewatch, static_configs: [{{targets: ['{metrics}']}}]}}]\n"
         );
         std::fs::write(&config, text).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .unwrap()
-            .port();
-        let child = Command::new("prometheus")
+        let mut child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!(
                 "--storage.tsdb.path={}",
                 directory.path().display()
             ))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--log.level=error")
+            .arg("--web.listen-address=127.0.0.1:0")
             .stdin(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("prometheus is installed: tests/equipment/packages prometheus");
-        let url = format!("http://127.0.0.1:{port}");
+        let log = child.stderr.take().unwrap();
+        let address = logged_address(log, "msg=\"Listening on\" address=").await;
+        let url = format!("http://{address}");
         eventually("Prometheus answers", PATIENCE, async || {
             let answer = reqwest::get(format!("{url}/-/ready")).await.ok()?;
             answer.status().is_success().then_some(())

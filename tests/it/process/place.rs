@@ -83,7 +83,7 @@ impl Place {
     }
 
     pub(super) async fn service(&self, name: &str) -> Service {
-        Service::start(&self.variables, self.directory.path(), name).await
+        self.service_with(name, &[]).await
     }
 
     /// The same with these variables set too.

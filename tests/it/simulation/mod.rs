@@ -65,9 +65,11 @@ use std::thread;
 
 use play::Play;
 
-/// Seeds of a run in which no others are named, and further worlds that have found something: a parent taken on one word (23), logs of
-/// other addresses let in on purpose (20, 26).
+/// Seeds of a run in which no others are named.
 const SEEDS: std::ops::Range<u64> = 0..12;
+
+/// Further ones, whose worlds have found what those had not: a parent taken on one word (23), logs of other addresses let in on
+/// purpose (20, 26).
 const FURTHER: [u64; 3] = [20, 23, 26];
 
 /// Worlds that are played side by side: most of the time each waits for the database or for its own requests.

@@ -7,6 +7,7 @@ pub(crate) mod database;
 pub(crate) mod documents;
 pub(crate) mod holding;
 pub(crate) mod inputs;
+pub(crate) mod job;
 pub(crate) mod keeper;
 pub(crate) mod registry;
 pub(crate) mod runtime;
@@ -14,6 +15,7 @@ pub(crate) mod service;
 pub(crate) mod world;
 
 use std::future::Future;
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,6 +63,25 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The address that a program logs behind these words. Its log is read to the end, so that it never waits for anybody to do that.
+pub(crate) async fn logged_address(log: impl Read + Send + 'static, words: &'static str) -> String {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut tell = Some(tell);
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            let Some((_, rest)) = line.split_once(words) else {
+                continue;
+            };
+            let address = rest.split([',', '"', ' ']).next().unwrap_or_default();
+            if let Some(tell) = tell.take() {
+                _ = tell.send(address.to_owned());
+            }
+        }
+    });
+    let told = told.await;
+    told.unwrap_or_else(|_| panic!("the program ended before it logged {words:?}"))
 }
 
 /// Polls a future at most `polls` times and drops it where it then is, as a crash would.

@@ -1,6 +1,5 @@
 //! A real OCI registry (Debian's `docker-registry`) over https, with images that a test pushes.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -8,6 +7,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::documents::Web;
+use super::logged_address;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -43,28 +43,14 @@ impl Registry {
             .stdout(Stdio::null())
             .spawn()
             .expect("docker-registry is installed: tests/equipment/packages registry");
-        let stderr = BufReader::new(process.stderr.take().unwrap());
-        let (tell, told) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || {
-            let mut tell = Some(tell);
-            for line in stderr.lines().map_while(Result::ok) {
-                let address = line
-                    .split_once("listening on ")
-                    .and_then(|(_, rest)| rest.split([',', '"']).next());
-                if let (Some(address), Some(tell)) =
-                    (address, tell.take_if(|_| line.contains("listening on ")))
-                {
-                    _ = tell.send(address.to_owned());
-                }
-            }
-        });
+        let host = logged_address(process.stderr.take().unwrap(), "listening on ").await;
         let authority = std::fs::read(web.settings().ca_file.unwrap()).unwrap();
         let client = reqwest::Client::builder()
             .tls_certs_merge([reqwest::Certificate::from_pem(&authority).unwrap()])
             .build()
             .unwrap();
         Self {
-            host: told.await.expect("the registry says where it listens"),
+            host,
             client,
             process,
             _directory: directory,
