@@ -50,7 +50,8 @@ pub struct RawLog {
 pub struct LogBlock {
     /// Height and hash.
     pub at: BlockRef,
-    /// Hash of the block before; `None` where the logs themselves told all that was needed.
+    /// Hash of the block before, where the header adds up to the block's hash or the block before was read as well; else one provider's
+    /// word, which is not kept.
     pub parent: Option<B256>,
     /// When the block was made, by its maker's clock; whole seconds.
     pub timestamp: DateTime<Utc>,

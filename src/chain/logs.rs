@@ -128,10 +128,10 @@ impl Provider {
         let mut blocks = Vec::with_capacity(hashes.len());
         for some in hashes.chunks(HEADERS) {
             let headers = self.headers_of(some).await?;
-            blocks.extend(headers.into_iter().map(|header| LogBlock {
-                at: header.at,
-                parent: Some(header.parent),
-                timestamp: header.timestamp,
+            blocks.extend(headers.into_iter().map(|sealed| LogBlock {
+                at: sealed.header.at,
+                parent: sealed.is_sealed.then_some(sealed.header.parent),
+                timestamp: sealed.header.timestamp,
             }));
         }
         let in_logs = logs.iter().map(|log| log.block);

@@ -76,7 +76,10 @@ impl Provider {
     pub async fn header_of(&self, hash: B256) -> Result<Option<Header>, Error> {
         let answers = self.ask_one(Call::block_of(hash)).await?;
         let header = self.header(&answers, 0)?;
-        self.of_hash(hash, header)
+        if let Some(header) = &header {
+            self.expect_hash(hash, header)?;
+        }
+        Ok(header)
     }
 
     /// The blocks at many heights, in one batch and in the order of `numbers`.
@@ -136,12 +139,14 @@ impl Provider {
     ///
     /// # Errors
     /// As [`Self::header_of`]; [`Error::Missing`] if one is not known.
-    pub async fn headers_of(&self, hashes: &[B256]) -> Result<Vec<Header>, Error> {
+    pub(super) async fn headers_of(&self, hashes: &[B256]) -> Result<Vec<SealedHeader>, Error> {
         let calls: Vec<_> = hashes.iter().map(|hash| Call::block_of(*hash)).collect();
         let answers = self.ask(&calls).await?;
         let read = hashes.iter().enumerate().map(|(place, hash)| {
-            let header = self.of_hash(*hash, self.header(&answers, place)?)?;
-            header.ok_or_else(|| self.missing(hash))
+            let sealed = self.sealed_header(&answers, place)?;
+            let sealed = sealed.ok_or_else(|| self.missing(hash))?;
+            self.expect_hash(*hash, &sealed.header)?;
+            Ok(sealed)
         });
         read.collect()
     }
@@ -192,14 +197,14 @@ impl Provider {
         }
     }
 
-    fn of_hash(&self, hash: B256, header: Option<Header>) -> Result<Option<Header>, Error> {
-        match &header {
-            Some(header) if header.at.hash != hash => Err(self.malformed(
-                "eth_getBlockByHash",
-                format!("block {} instead of {hash:#x}", header.at),
-            )),
-            _ => Ok(header),
+    fn expect_hash(&self, hash: B256, header: &Header) -> Result<(), Error> {
+        if header.at.hash == hash {
+            return Ok(());
         }
+        Err(self.malformed(
+            "eth_getBlockByHash",
+            format!("block {} instead of {hash:#x}", header.at),
+        ))
     }
 
     /// Reads a header with all the fields that are under its hash; `None` where the provider has no such block.

@@ -99,7 +99,7 @@ impl Provider {
         };
         let block = LogBlock {
             at: last.at,
-            parent: Some(last.parent),
+            parent: (last.parent == before.at.hash).then_some(last.parent),
             timestamp: last.timestamp,
         };
         Ok(RangeRead {

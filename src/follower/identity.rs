@@ -258,8 +258,7 @@ async fn create(
     Ok(())
 }
 
-/// The block before the start as the ledger keeps it: nothing is read of it, it is only what the first block links to. Its own parent
-/// is one provider's word that nothing recorded could contradict, so it is not kept.
+/// The block before the start as the ledger keeps it: nothing is read of it, it is only what the first block links to.
 pub(super) fn base(before: &Header) -> NewBlock {
     NewBlock {
         at: before.at,

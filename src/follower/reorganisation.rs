@@ -1,5 +1,9 @@
 //! When the chain changes its mind: rollback to the fork, a new beginning, or a halt.
 
+use std::collections::BTreeMap;
+
+use alloy::primitives::B256;
+
 use super::error::Error;
 use super::identity::{self, Opened};
 use super::plan::{self, Known};
@@ -41,36 +45,45 @@ impl Follower {
         });
         match by_irreversible {
             Some((replaced, by)) => self.halt(provider, position, replaced, by).await,
-            None => self.start_over(provider, &opened, &position, &theirs).await,
+            None => {
+                self.start_over(provider, &opened, &position, (&window, &theirs))
+                    .await
+            }
         }
     }
 
     /// Not even the block before the start is ours any more. It was not irreversible, so this is a reorganisation like any
-    /// other, unless something was owed already.
+    /// other, unless something was owed already. The provider has to say so twice: one damaged answer neither begins anew nor ends
+    /// the process.
     async fn start_over(
         &mut self,
         provider: &Provider,
         opened: &Opened,
         position: &Position,
-        theirs: &[BlockRef],
+        (window, theirs): (&BTreeMap<u64, B256>, &[BlockRef]),
     ) -> Result<Progress, Error> {
         let first = self.following.first_block();
-        let Some(lowest) = theirs.last() else {
-            return Err(Error::Torn {
-                provider: provider.name().to_owned(),
-                number: first,
-            });
+        let torn = || Error::Torn {
+            provider: provider.name().to_owned(),
+            number: first,
         };
+        // The start block was just compared, and is the one that can never be another.
+        if opened.start_fixed {
+            return Err(torn());
+        }
+        let lowest = *theirs.last().ok_or_else(torn)?;
+        let before = identity::header(provider, &self.following, first - 1).await?;
+        let start = identity::header(provider, &self.following, first).await?;
+        let is_ours = window.get(&before.at.number) == Some(&before.at.hash);
+        let said_otherwise = lowest.number == before.at.number && lowest != before.at;
+        if is_ours || said_otherwise || start.parent != before.at.hash {
+            return Err(torn());
+        }
         let mut connection = self.ledger.acquire().await?;
-        if opened.start_fixed || deployments::has_jobs(&mut connection, opened.id).await? {
+        if deployments::has_jobs(&mut connection, opened.id).await? {
             return Err(Error::StartReplaced { start: first });
         }
         drop(connection);
-        let before = identity::header(provider, &self.following, first - 1).await?;
-        let start = identity::header(provider, &self.following, first).await?;
-        if before.at.number > lowest.number || start.parent != before.at.hash {
-            return Ok(Progress::Idle);
-        }
         let mut transaction = self.ledger.begin().await?;
         if cursors::roll_back(&mut transaction, opened.id, position, before.at).await? {
             blocks::orphan_from(&mut transaction, opened.id, first - 1).await?;

@@ -155,7 +155,7 @@ pub(super) async fn mend(
         logs::disprove(&mut transaction, deployment, &difference.disproved).await?;
         let block = NewBlock {
             at,
-            parent: Some(settled.header.parent),
+            parent: None,
             made_at: settled.header.timestamp,
             proof: settled.proof,
         };

@@ -43,7 +43,7 @@ impl Proof {
 pub struct NewBlock {
     /// Height and hash.
     pub at: BlockRef,
-    /// Hash of the block before; `None` for blocks of history whose logs told all that was needed.
+    /// Hash of the block before; `None` where nothing was compared with it, since one provider's word is no fact.
     pub parent: Option<B256>,
     /// When it was made, by its maker's clock.
     pub made_at: DateTime<Utc>,

@@ -1,12 +1,16 @@
 //! The chain changes its mind.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use serde_json::json;
 use tidewatch::chain::Provider;
+use tidewatch::fault::Fault;
 use tidewatch::follower::{ActAt, Follower, Following, IrreversibleAt};
 use tidewatch::ledger::{cursors, verification};
 
-use super::misbehaving::Service;
-use super::{Bench, LOGS, settle};
+use super::misbehaving::{Service, asks, number};
+use super::{Bench, LOGS, refused, settle};
 
 #[tokio::test]
 async fn a_reorganisation_in_the_window_leaves_tombstones_and_brings_the_new_rows() {
@@ -158,4 +162,99 @@ async fn a_reorganisation_below_the_irreversible_block_halts_until_it_is_release
             .await
             .unwrap()
     );
+}
+
+/// A provider that leaves blocks out of one answer seems to have another chain from before the start on.
+#[tokio::test]
+async fn one_damaged_answer_neither_begins_anew_nor_ends_the_process() {
+    let bench = Bench::start().await;
+    bench.echo(0..30).await;
+    let service = Service::before(bench.node.url()).await;
+    // In the first deployment the start block can never be another, in the second it can.
+    for depth in [20, 1000] {
+        let bench = bench.with_another_ledger().await;
+        service.behave();
+        let following = Following {
+            start_block: 5,
+            irreversible_at: Some(IrreversibleAt::Depth(depth)),
+            ..bench.following()
+        };
+        let provider = Provider::new(&service.url).unwrap();
+        let mut follower = Follower::new(bench.database.ledger.clone(), provider, following);
+        let deployment = follower.open().await.unwrap();
+        settle(&mut follower).await.unwrap();
+        bench.anchor_job(deployment).await;
+
+        let common = bench.node.head().await - 3;
+        bench.node.reorganise(3).await;
+        bench.echo(100..102).await;
+        let left_out = Arc::new(AtomicU64::new(0));
+        let is_damaged = Arc::new(AtomicBool::new(false));
+        let (counted, damaged) = (Arc::clone(&left_out), Arc::clone(&is_damaged));
+        service.refuse(move |calls| {
+            let goes_down = asks(calls, "eth_getBlockByNumber") && calls.len() > 10;
+            damaged.store(
+                goes_down && counted.load(Ordering::SeqCst) == 0,
+                Ordering::SeqCst,
+            );
+            None
+        });
+        let counted = Arc::clone(&left_out);
+        service.alter(move |call, answer| {
+            if is_damaged.load(Ordering::SeqCst) && number(&call["params"][0]) <= Some(common) {
+                counted.fetch_add(1, Ordering::SeqCst);
+                answer["result"] = json!(null);
+            }
+        });
+        let (fault, told) = refused(&mut follower).await;
+        assert_eq!(fault, Fault::Transient, "{told}");
+        assert!(told.contains("contradicts itself"), "{told}");
+        assert!(left_out.load(Ordering::SeqCst) > 10);
+        settle(&mut follower).await.unwrap();
+        let cursor = bench.cursor(deployment).await;
+        assert_eq!(
+            (cursor.position.epoch, cursor.halt),
+            (1, None),
+            "only what was replaced was rolled back"
+        );
+        let mut truth = bench.truth().await;
+        truth.retain(|row| row.number >= 5);
+        assert_eq!(bench.rows(true).await, truth);
+    }
+}
+
+/// The chain really is another one from before the start on: nobody can say what becomes of the jobs that it gave.
+#[tokio::test]
+async fn a_chain_that_was_replaced_from_before_the_start_begins_anew_unless_there_are_jobs() {
+    let bench = Bench::start().await;
+    bench.echo(0..5).await;
+    let (early, start_block) = (bench.node.snapshot().await, bench.node.head().await + 3);
+    bench.echo(5..12).await;
+    let following = Following {
+        start_block,
+        irreversible_at: Some(IrreversibleAt::Depth(1000)),
+        ..bench.following()
+    };
+    let mut follower = bench.follower(&following);
+    let deployment = follower.open().await.unwrap();
+    settle(&mut follower).await.unwrap();
+    let gone = bench.rows(true).await;
+    assert_eq!(gone.len(), 5 * LOGS);
+
+    bench.node.revert(early).await;
+    let early = bench.node.snapshot().await;
+    bench.echo(50..58).await;
+    settle(&mut follower).await.unwrap();
+    let mut truth = bench.truth().await;
+    truth.retain(|row| row.number >= start_block);
+    assert_eq!(bench.rows(true).await, truth);
+    assert_eq!(bench.rows(false).await, gone);
+
+    bench.anchor_job(deployment).await;
+    bench.node.revert(early).await;
+    bench.echo(70..78).await;
+    let (fault, told) = refused(&mut follower).await;
+    assert_eq!(fault, Fault::Fatal, "{told}");
+    assert!(told.contains("there are jobs already"), "{told}");
+    assert_eq!(bench.rows(true).await, truth, "nothing was touched");
 }
