@@ -64,7 +64,8 @@ impl Verifier {
         Ok(Progress::Idle)
     }
 
-    /// The last check that agreed, else what was counted before the first followed block; `None` while checked at this very block.
+    /// The last check that agreed, else what was counted before the first followed block; `None` while there is no block after that up to
+    /// `at`.
     async fn since(
         &self,
         keeper: &keeper::Deployment,
@@ -87,6 +88,9 @@ impl Verifier {
             return Ok((agreed.number < at.number).then_some(since));
         }
         let number = self.following.first_block().saturating_sub(1);
+        if number >= at.number {
+            return Ok(None);
+        }
         let before_start = match self.count(keeper, counter, number).await {
             Ok(counted) => counted,
             Err(error) => {

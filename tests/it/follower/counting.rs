@@ -64,6 +64,32 @@ async fn on_an_honest_chain_every_counter_equals_its_events() {
     assert_eq!(checks(&bench).await, expected);
 }
 
+/// What may never roll back ends below the start: there is nothing yet that a counter could be compared with.
+#[tokio::test]
+async fn nothing_is_counted_before_the_start_is_irreversible() {
+    let chain = Chain::start().await;
+    bought(&chain).await;
+    let start_block = chain.node.head().await - 2;
+    let rules = Rules {
+        start_block: Some(start_block),
+        ..Rules::default()
+    };
+    let mut bench = Bench::on(chain, rules).await;
+    bench.follow().await;
+    let node = Provider::new(bench.chain.node.url().as_str()).unwrap();
+    verify(&mut bench.verifier(vec![node.clone()])).await;
+    assert!(checks(&bench).await.is_empty());
+
+    bench.chain.node.mine(20).await;
+    bench.follow().await;
+    verify(&mut bench.verifier(vec![node])).await;
+    let (recorded, verified, unverified) = cursors(&bench).await;
+    assert_eq!((verified, unverified), (recorded, None));
+    let counted: Vec<_> = checks(&bench).await;
+    assert!(counted.iter().all(|check| check.5), "{counted:?}");
+    assert!(!counted.is_empty());
+}
+
 #[tokio::test]
 async fn a_hole_in_every_reading_is_found_by_the_counters_and_the_job_in_it_is_judged() {
     let chain = Chain::start().await;

@@ -13,7 +13,8 @@
 //! `answers.rs`, `change.rs`: answers of any bytes.
 //!
 //! What is a failure, at every step:
-//! - a row that is no log of a block that was made, or a field of it that differs; two canonical logs at one place;
+//! - a row that is no log of a block that was made, or a field of it that differs; two canonical logs at one place. A hash that one
+//!   provider invented may stand in history until that is verified;
 //! - a log that was recorded once and is neither canonical nor a tombstone;
 //! - a block that is called proven by its root or its bloom filter, or that counts as verified, with a log missing;
 //! - a log on which work may start, in a block that was never as deep as the rule asks;
