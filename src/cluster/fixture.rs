@@ -64,7 +64,7 @@ pub(super) fn plan() -> WorkflowPlan {
 }
 
 /// Its workflow, as the cluster would give it back, started or not.
-pub(super) fn workflow(attempt: u32) -> ComputeWorkflow {
+pub(crate) fn workflow(attempt: u32) -> ComputeWorkflow {
     let settings = Settings {
         results_secret: Some("results".to_owned()),
         ..Settings::new(

@@ -27,7 +27,7 @@ mod client;
 mod engine;
 mod error;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod gate;
 #[cfg(test)]
 mod golden;

@@ -18,8 +18,12 @@ use crate::cluster::{Attempt, ComputeWorkflow, ComputeWorkflowStatus, Error, Ver
 /// What came of a decision.
 #[derive(Debug)]
 pub(super) enum Done {
-    /// Something was done, or somebody else was quicker: look again.
+    /// It was done, and the snapshot shows it.
     Step,
+    /// The status was written, and the snapshot shows it: the workflow is as the snapshot has it.
+    Recorded,
+    /// Somebody else was quicker, or it shows later: everything is to be read.
+    Outdated,
     /// There is nothing to do until then.
     Waiting(Option<Duration>),
     /// What admission said.
@@ -28,25 +32,29 @@ pub(super) enum Done {
     Refused,
 }
 
-/// Does what was decided from a snapshot.
+/// Does what was decided from a snapshot, and has the snapshot show what became of it.
 pub(super) async fn act(
     context: &Context,
-    snapshot: &Snapshot,
+    snapshot: &mut Snapshot,
     decision: Decision,
 ) -> Result<Done, Error> {
     match decision {
         Decision::Wait(wait) => Ok(Done::Waiting(wait)),
         Decision::CreateClaim(claim) => {
-            create(api::<PersistentVolumeClaim>(context), &*claim).await
+            let made = create(api::<PersistentVolumeClaim>(context), &*claim).await?;
+            Ok(made.into_done(|claim| snapshot.claim = Some(claim)))
         }
-        Decision::CreateJob(job) => create(api::<Job>(context), &*job).await,
-        Decision::Record(status) => record(context, &snapshot.workflow, &status).await,
+        Decision::CreateJob(job) => {
+            let made = create(api::<Job>(context), &*job).await?;
+            Ok(made.into_done(|job| snapshot.jobs.push(job)))
+        }
+        Decision::Record(status) => record(context, snapshot, &status).await,
         Decision::Forget(secret, status) => {
             forget(context, &secret).await?;
-            record(context, &snapshot.workflow, &status).await
+            record(context, snapshot, &status).await
         }
         Decision::Release(pod) => release(context, snapshot, &pod).await,
-        Decision::Shorten(pod, seconds) => shorten(context, &pod, seconds).await,
+        Decision::Shorten(pod, seconds) => shorten(context, snapshot, &pod, seconds).await,
         Decision::DeleteJob(job) => delete(context, &job).await,
         Decision::Ask(job) => ask(context, &job).await,
     }
@@ -59,23 +67,46 @@ where
     Api::namespaced(context.client.clone(), &context.namespace)
 }
 
+/// What became of an object that was to be made.
+enum Made<K> {
+    /// This, as the API server keeps it.
+    Object(K),
+    /// There is one of that name.
+    Taken,
+    /// The API server does not take it, and never will.
+    Refused,
+}
+
+impl<K> Made<K> {
+    fn into_done(self, show: impl FnOnce(K)) -> Done {
+        match self {
+            Self::Object(object) => {
+                show(object);
+                Done::Step
+            }
+            Self::Taken => Done::Outdated,
+            Self::Refused => Done::Refused,
+        }
+    }
+}
+
 /// Makes an object. One that is there already was made by another operator, or by us before a crash.
-async fn create<K>(objects: Api<K>, object: &K) -> Result<Done, Error>
+async fn create<K>(objects: Api<K>, object: &K) -> Result<Made<K>, Error>
 where
     K: kube::Resource + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
     let name = object.meta().name.clone().unwrap_or_default();
     match objects.create(&PostParams::default(), object).await {
-        Err(error) if error.is_taken() => Ok(Done::Step),
+        Err(error) if error.is_taken() => Ok(Made::Taken),
         Err(kube::Error::Api(status)) if is_final(&status) => {
             tracing::warn!(
                 object = name,
                 "the cluster does not take {name}: {}",
                 status.message
             );
-            Ok(Done::Refused)
+            Ok(Made::Refused)
         }
-        made => made.map(|_| Done::Step).attempt(|| format!("make {name}")),
+        made => made.map(Made::Object).attempt(|| format!("make {name}")),
     }
 }
 
@@ -91,10 +122,10 @@ fn is_final(status: &kube::core::Status) -> bool {
 /// from recording two pods.
 async fn record(
     context: &Context,
-    workflow: &ComputeWorkflow,
+    snapshot: &mut Snapshot,
     status: &ComputeWorkflowStatus,
 ) -> Result<Done, Error> {
-    let metadata = &workflow.metadata;
+    let metadata = &snapshot.workflow.metadata;
     let name = metadata.name.as_deref().unwrap_or_default();
     let patch = json!({
         "metadata": {"uid": metadata.uid, "resourceVersion": metadata.resource_version},
@@ -105,11 +136,12 @@ async fn record(
         .patch_status(name, &PatchParams::default(), &Patch::Merge(patch))
         .await;
     match written {
-        Err(error) if error.is_outdated() || error.is_missing() => Ok(Done::Step),
+        Err(error) if error.is_outdated() || error.is_missing() => Ok(Done::Outdated),
         Err(error) => Err(error).attempt(|| format!("write the status of {name}")),
-        Ok(_) => {
-            context.reports.changed(workflow, status).await;
-            Ok(Done::Step)
+        Ok(written) => {
+            context.reports.changed(&snapshot.workflow, status).await;
+            snapshot.workflow = written;
+            Ok(Done::Recorded)
         }
     }
 }
@@ -123,9 +155,13 @@ async fn forget(context: &Context, secret: &str) -> Result<(), Error> {
 }
 
 /// Lifts our gate, if the pod of that name still has that uid and the gate is where it was.
-async fn release(context: &Context, snapshot: &Snapshot, pod: &ObjectRef) -> Result<Done, Error> {
+async fn release(
+    context: &Context,
+    snapshot: &mut Snapshot,
+    pod: &ObjectRef,
+) -> Result<Done, Error> {
     let Some(index) = snapshot.pod(&pod.uid).and_then(gate_index) else {
-        return Ok(Done::Step);
+        return Ok(Done::Outdated);
     };
     let gate = format!("/spec/schedulingGates/{index}");
     let patch = json!([
@@ -133,22 +169,27 @@ async fn release(context: &Context, snapshot: &Snapshot, pod: &ObjectRef) -> Res
         {"op": "test", "path": format!("{gate}/name"), "value": crate::cluster::manifests::RELEASE_GATE},
         {"op": "remove", "path": gate},
     ]);
-    patch_pod(context, pod, patch, "let go of").await
+    patch_pod(context, snapshot, pod, (patch, "let go of")).await
 }
 
-async fn shorten(context: &Context, pod: &ObjectRef, seconds: i64) -> Result<Done, Error> {
+async fn shorten(
+    context: &Context,
+    snapshot: &mut Snapshot,
+    pod: &ObjectRef,
+    seconds: i64,
+) -> Result<Done, Error> {
     let patch = json!([
         {"op": "test", "path": "/metadata/uid", "value": pod.uid},
         {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds},
     ]);
-    patch_pod(context, pod, patch, "set the deadline of").await
+    patch_pod(context, snapshot, pod, (patch, "set the deadline of")).await
 }
 
 async fn patch_pod(
     context: &Context,
+    snapshot: &mut Snapshot,
     pod: &ObjectRef,
-    patch: Value,
-    verb: &str,
+    (patch, verb): (Value, &str),
 ) -> Result<Done, Error> {
     let attempted = || format!("{verb} pod {}", pod.name);
     let patch = serde_json::from_value(patch).map_err(|source| Error::Request {
@@ -160,8 +201,12 @@ async fn patch_pod(
         .patch(&pod.name, &PatchParams::default(), &patch)
         .await;
     match patched {
-        Err(error) if error.is_missing() || error.is_outdated() => Ok(Done::Step),
-        done => done.map(|_| Done::Step).attempt(attempted),
+        Err(error) if error.is_missing() || error.is_outdated() => Ok(Done::Outdated),
+        Err(error) => Err(error).attempt(attempted),
+        Ok(patched) => {
+            snapshot.put_pod(patched);
+            Ok(Done::Step)
+        }
     }
 }
 
@@ -171,9 +216,9 @@ async fn delete(context: &Context, job: &ObjectRef) -> Result<Done, Error> {
         resource_version: None,
     });
     match api::<Job>(context).delete(&job.name, &only_this_one).await {
-        Err(error) if error.is_missing() || error.is_outdated() => Ok(Done::Step),
+        Err(error) if error.is_missing() || error.is_outdated() => Ok(Done::Outdated),
         done => done
-            .map(|_| Done::Step)
+            .map(|_| Done::Outdated)
             .attempt(|| format!("delete Job {}", job.name)),
     }
 }

@@ -3,31 +3,38 @@
 //! It refuses to know Postgres and the chain; it runs without both, and with both away it still stops what must be stopped. What to
 //! do next is decided by [`crate::cluster::state`], which is pure; here is only the reading, the doing, and the waiting.
 //!
-//! Layout: `snapshot.rs` reads a workflow and everything of it, `act.rs` does one decision, `reconcile.rs` repeats the two until
-//! there is nothing left to do, `report.rs` tells people by Kubernetes' events.
+//! Layout: `watched.rs` has what the watches brought of a workflow, `snapshot.rs` reads it and everything of it, `grounds.rs` says which
+//! of the two a decision may rest on, `act.rs` does one decision, `reconcile.rs` repeats that until there is nothing left to do,
+//! `report.rs` tells people by Kubernetes' events.
 //!
 //! Invariants:
-//! - everything is read from the API server at each look, the workflow first. Watches only say when to look: a stale cache would
-//!   make an object that was just recorded seem to be lost;
+//! - what watches brought may be old, and a watch that is dead looks like one that has nothing to tell. So good news is believed,
+//!   bad news is read from the API server first, the workflow before everything else; and so is everything once a clock and no
+//!   news asks for a look. A job that goes well needs no reading at all;
 //! - every write names what it was decided from, by uid or resource version, so that two operators at once, or one that was stalled,
 //!   change nothing that they have not seen;
 //! - an error changes no workflow. It is tried again, later and later.
 
 mod act;
+mod grounds;
 mod reconcile;
 mod report;
 mod snapshot;
+mod watched;
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodTemplateSpec};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::{Config, Controller, Error as ControllerError};
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::watcher;
-use kube::{Api, Client, ResourceExt};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::manifests::JOB_LABEL;
@@ -35,6 +42,7 @@ use crate::cluster::{ComputeWorkflow, Error, installed};
 use crate::fault::Fault;
 use crate::worker::Chain;
 use reconcile::Context;
+use watched::{Stores, Watched};
 
 /// Workflows that are looked at at the same time. Each look is a handful of requests.
 const AT_ONCE: u16 = 16;
@@ -55,7 +63,7 @@ pub struct Operator {
     settings: Settings,
 }
 
-impl std::fmt::Debug for Operator {
+impl Debug for Operator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Operator")
             .field("settings", &self.settings)
@@ -84,11 +92,16 @@ impl Operator {
             "operator carries out the workflows of {}",
             self.settings.namespace
         );
-        self.controller(stop)
+        let (controller, watched) = self.controller(stop);
+        controller
             .run(
                 reconcile::reconcile,
                 reconcile::retry,
-                Arc::new(Context::new(self.client, self.settings.namespace)),
+                Arc::new(Context::new(
+                    self.client,
+                    self.settings.namespace,
+                    Watched::new(watched),
+                )),
             )
             .for_each(|done| {
                 if let Err(error) = done {
@@ -117,26 +130,69 @@ impl Operator {
         }
     }
 
-    fn controller(&self, stop: CancellationToken) -> Controller<ComputeWorkflow> {
+    fn controller(&self, stop: CancellationToken) -> (Controller<ComputeWorkflow>, Stores) {
         let namespace = &self.settings.namespace;
-        let jobs: Api<Job> = Api::namespaced(self.client.clone(), namespace);
-        let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), namespace);
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let labelled = || watcher::Config::default().labels(JOB_LABEL);
         let within = namespace.clone();
-        Controller::new(
+        let (claims, claims_seen) = watch::<PersistentVolumeClaim>(&self.client, namespace, |_| {});
+        // What a Job makes its pods of is in their workflow as well.
+        let (jobs, jobs_seen) = watch::<Job>(&self.client, namespace, |job| {
+            if let Some(spec) = &mut job.spec {
+                spec.template = PodTemplateSpec::default();
+            }
+        });
+        let (pods, pods_seen) = watch::<Pod>(&self.client, namespace, |_| {});
+        let controller = Controller::new(
             Api::namespaced(self.client.clone(), namespace),
             watcher::Config::default(),
-        )
-        .with_config(Config::default().concurrency(AT_ONCE))
-        .owns(jobs, labelled())
-        .owns(claims, labelled())
-        .watches(pods, labelled(), move |pod| {
-            let job = pod.labels().get(JOB_LABEL)?;
-            Some(ObjectRef::new(job).within(&within))
-        })
-        .graceful_shutdown_on(stop.cancelled_owned())
+        );
+        let stores = Stores {
+            workflows: controller.store(),
+            claims,
+            jobs,
+            pods,
+        };
+        let controller = controller
+            .with_config(Config::default().concurrency(AT_ONCE))
+            .owns_stream(claims_seen)
+            .owns_stream(jobs_seen)
+            .watches_stream(pods_seen, move |pod| {
+                let job = pod.labels().get(JOB_LABEL)?;
+                Some(ObjectRef::new(job).within(&within))
+            })
+            .graceful_shutdown_on(stop.cancelled_owned());
+        (controller, stores)
     }
+}
+
+/// Watches the objects of jobs, and keeps them without what nobody here looks at.
+fn watch<K>(
+    client: &Client,
+    namespace: &str,
+    lighten: fn(&mut K),
+) -> (
+    Store<K>,
+    impl Stream<Item = Result<K, watcher::Error>> + Send + 'static + use<K>,
+)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let objects: Api<K> = Api::namespaced(client.clone(), namespace);
+    let labelled = watcher::Config::default().labels(JOB_LABEL);
+    let (store, writer) = reflector::store();
+    let seen = watcher(objects, labelled)
+        .modify(move |object: &mut K| {
+            object.managed_fields_mut().clear();
+            lighten(object);
+        })
+        .reflect(writer)
+        .touched_objects();
+    (store, seen)
 }
 
 /// Says what went wrong, once. A workflow that is gone is nothing wrong.

@@ -1,13 +1,14 @@
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::runtime::controller::Action;
 use kube::{Client, ResourceExt};
 
 use super::act::{Done, act};
+use super::grounds::{Grounds, needed};
 use super::report::Reports;
 use super::snapshot::Snapshot;
+use super::watched::{Brought, Watched};
 use crate::clock::{Clock, SystemClock};
 use crate::cluster::state::{decide, refused};
 use crate::cluster::{ComputeWorkflow, Error, TEMPLATE_VERSION};
@@ -16,41 +17,31 @@ use crate::cluster::{ComputeWorkflow, Error, TEMPLATE_VERSION};
 const STEPS: usize = 24;
 /// How often a workflow is looked at without being told to.
 const UNASKED: Duration = Duration::from_secs(300);
-/// Waits after errors: from one second, doubling, to one minute.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// When a look is gone on with that took all of its steps.
+const SOON: Duration = Duration::from_secs(1);
 
 /// What every look needs.
 pub(super) struct Context {
     pub(super) client: Client,
     pub(super) namespace: String,
     pub(super) reports: Reports,
+    watched: Watched,
     clock: SystemClock,
-    /// Errors in a row, by workflow. Never held across an await.
-    failures: Mutex<HashMap<String, u32>>,
 }
 
 impl Context {
-    pub(super) fn new(client: Client, namespace: String) -> Self {
+    pub(super) fn new(client: Client, namespace: String, watched: Watched) -> Self {
         Self {
             reports: Reports::new(client.clone()),
             client,
             namespace,
+            watched,
             clock: SystemClock,
-            failures: Mutex::default(),
         }
     }
 
-    /// Counts an error and answers how long to wait.
-    fn failed(&self, workflow: &str) -> Duration {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = failures.entry(workflow.to_owned()).or_default();
-        *count += 1;
-        Duration::from_secs(1 << (*count - 1).min(10)).min(LONGEST_RETRY)
-    }
-
-    fn succeeded(&self, workflow: &str) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.remove(workflow);
+    async fn read(&self, name: &str) -> Result<Option<Snapshot>, Error> {
+        Snapshot::read(&self.client, &self.namespace, name).await
     }
 }
 
@@ -60,28 +51,47 @@ pub(super) async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, Error> {
     let name = workflow.name_any();
+    let (mut snapshot, mut grounds) = match context.watched.brought(&workflow) {
+        Brought::Nothing(wait) => return Ok(Action::requeue(wait)),
+        Brought::News(snapshot) => (*snapshot, Grounds::Watched),
+        Brought::Silence => match context.read(&name).await? {
+            Some(snapshot) => (snapshot, Grounds::Read),
+            None => return Ok(Action::await_change()),
+        },
+    };
+    say_if_unknown(&snapshot.workflow);
     let mut answer = None;
     for _ in 0..STEPS {
-        let Some(snapshot) = Snapshot::read(&context.client, &context.namespace, &name).await?
-        else {
-            return Ok(Action::await_change());
-        };
-        say_if_unknown(&snapshot.workflow);
         let world = snapshot.world(answer.take(), context.clock.now());
-        let mut done = act(&context, &snapshot, decide(&world)).await?;
-        if matches!(done, Done::Refused) {
-            done = act(&context, &snapshot, refused(&world)).await?;
-        }
+        let decision = decide(&world);
+        let done = if grounds < needed(&decision, &snapshot.workflow) {
+            Done::Outdated
+        } else {
+            match act(&context, &mut snapshot, decision).await? {
+                Done::Refused => {
+                    let end = refused(&snapshot.world(None, context.clock.now()));
+                    act(&context, &mut snapshot, end).await?
+                }
+                done => done,
+            }
+        };
         match done {
             Done::Waiting(wait) => {
-                context.succeeded(&name);
-                return Ok(Action::requeue(wait.unwrap_or(UNASKED).min(UNASKED)));
+                let wait = wait.unwrap_or(UNASKED).min(UNASKED);
+                context.watched.looked(&snapshot.workflow, wait);
+                return Ok(Action::requeue(wait));
             }
             Done::Answered(said) => answer = Some(said),
-            Done::Step | Done::Refused => {}
+            Done::Recorded => grounds = grounds.max(Grounds::Confirmed),
+            Done::Step => {}
+            Done::Outdated | Done::Refused => match context.read(&name).await? {
+                Some(read) => (snapshot, grounds) = (read, Grounds::Read),
+                None => return Ok(Action::await_change()),
+            },
         }
     }
-    Ok(Action::requeue(Duration::from_secs(1)))
+    context.watched.looked(&snapshot.workflow, SOON);
+    Ok(Action::requeue(SOON))
 }
 
 fn say_if_unknown(workflow: &ComputeWorkflow) {
@@ -99,5 +109,5 @@ fn say_if_unknown(workflow: &ComputeWorkflow) {
 /// When to look again after an error.
 #[expect(clippy::needless_pass_by_value, reason = "the controller's signature")]
 pub(super) fn retry(workflow: Arc<ComputeWorkflow>, _: &Error, context: Arc<Context>) -> Action {
-    Action::requeue(context.failed(&workflow.name_any()))
+    Action::requeue(context.watched.failed(&workflow.name_any()))
 }
