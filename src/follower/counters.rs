@@ -23,6 +23,8 @@ struct Comparison {
     counted: Counted,
     at: BlockRef,
     since: Agreed,
+    /// The block before the start, where nobody could say what the contract counted there.
+    unasked: Option<u64>,
 }
 
 impl Verifier {
@@ -56,6 +58,7 @@ impl Verifier {
                 counted: self.refined(keeper, counter, counted, at).await?,
                 at,
                 since: since.agreed,
+                unasked: since.unasked,
             };
             if self.compare(keeper, standing, &comparison).await? == Progress::More {
                 return Ok(Progress::More);
@@ -79,11 +82,11 @@ impl Verifier {
             counter_checks::find_agreed(&mut connection, id, counter.as_str(), below).await?;
         drop(connection);
         if let Some(agreed) = agreed {
-            let is_checked = true;
             let since = Since {
                 number: agreed.number,
                 agreed,
-                is_checked,
+                is_checked: true,
+                unasked: None,
             };
             return Ok((agreed.number < at.number).then_some(since));
         }
@@ -91,14 +94,11 @@ impl Verifier {
         if number >= at.number {
             return Ok(None);
         }
-        let before_start = match self.count(keeper, counter, number).await {
-            Ok(counted) => counted,
-            Err(error) => {
-                // A node that answers, and has no state of that time any more, cannot say: none, as far as anybody knows.
-                let node = self.providers.first().ok_or(error)?;
-                node.header_at(number).await?;
-                0
-            }
+        let (before_start, unasked) = match self.count(keeper, counter, number).await {
+            Ok(counted) => (counted, None),
+            // Nodes that answer, and have no state of that time any more, cannot say: none, as far as anybody knows.
+            Err(_) if self.anybody_answers(number).await => (0, Some(number)),
+            Err(error) => return Err(error),
         };
         let agreed = Agreed {
             number,
@@ -109,7 +109,17 @@ impl Verifier {
             number,
             agreed,
             is_checked: false,
+            unasked,
         }))
+    }
+
+    async fn anybody_answers(&self, number: u64) -> bool {
+        for provider in &self.providers {
+            if provider.header_at(number).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// On a chain that was upgraded while it was followed, the older contracts' agreements made no event of the store.
@@ -171,6 +181,7 @@ impl Verifier {
             at: at.number,
             from: low + 1,
             to: high,
+            unasked: comparison.unasked,
         })
     }
 
@@ -181,14 +192,14 @@ impl Verifier {
         counter: Counter,
         at: u64,
     ) -> Result<u64, Error> {
-        let mut failure = Error::NoProvider;
+        let mut failure = None;
         for provider in &self.providers {
             match counter.ask(provider, keeper, at).await {
                 Ok(answer) => return Ok(answer.unwrap_or(0)),
-                Err(error) => failure = error.into(),
+                Err(error) => _ = failure.get_or_insert(error),
             }
         }
-        Err(failure)
+        Err(failure.map_or(Error::NoProvider, Error::from))
     }
 
     async fn recorded_events(&self, comparison: &Comparison, up_to: u64) -> Result<u64, Error> {
@@ -269,6 +280,8 @@ struct Since {
     number: u64,
     agreed: Agreed,
     is_checked: bool,
+    /// The block before the start, where nobody could say what was counted.
+    unasked: Option<u64>,
 }
 
 impl Comparison {

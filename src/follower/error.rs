@@ -1,3 +1,5 @@
+use std::fmt;
+
 use alloy::primitives::{Address, B256};
 
 use super::following::{BadRule, IrreversibleAt};
@@ -166,7 +168,8 @@ pub enum Error {
     },
     /// A counter of the contracts says that events are missing, and no provider has them.
     #[error(
-        "the contracts count {counted} {counter} at block {at}, the ledger {recorded}: something is missing in blocks {from} to {to}, and no provider gives it"
+        "the contracts count {counted} {counter} at block {at}, the ledger {recorded}: something is missing in blocks {from} to {to}, and no provider gives it{}",
+        Unasked(*unasked)
     )]
     Uncounted {
         /// The counter.
@@ -181,6 +184,8 @@ pub enum Error {
         from: u64,
         /// Last such block.
         to: u64,
+        /// The block before the start, where nobody could say what the contract counted there.
+        unasked: Option<u64>,
     },
     /// A contract's counter cannot be read.
     #[error("could not ask the contracts what they count")]
@@ -191,6 +196,21 @@ pub enum Error {
     /// There is nobody to ask.
     #[error("there is no provider to ask")]
     NoProvider,
+}
+
+/// What to do about a count that began with nothing, since nobody could say what was there.
+struct Unasked(Option<u64>);
+
+impl fmt::Display for Unasked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => Ok(()),
+            Some(block) => write!(
+                f,
+                "; no provider has the state of block {block}, before the start, and what was counted there is missing as well: one that keeps old state can tell"
+            ),
+        }
+    }
 }
 
 impl Error {

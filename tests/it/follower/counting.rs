@@ -169,6 +169,10 @@ async fn a_hole_that_nobody_fills_holds_verification_with_a_sentence_until_someb
         "{sentence}"
     );
     assert!(sentence.contains("the ledger 3"), "{sentence}");
+    assert!(
+        sentence.contains("no provider has the state of block"),
+        "{sentence}"
+    );
     let (_, verified, unverified) = cursors(&bench).await;
     assert_eq!((verified, unverified), (0, Some(sentence)));
 

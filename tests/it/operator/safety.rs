@@ -147,6 +147,21 @@ async fn an_operator_that_comes_later_goes_on_where_the_first_one_stopped() {
     assert_eq!(engine.observe(&plan.job).await.unwrap(), Some(seen));
 }
 
+/// A watch that is dead looks like one that has nothing to tell. It costs time, and no verdict rests on it.
+#[tokio::test]
+async fn a_dead_watch_makes_a_job_slower_and_nothing_else() {
+    let runs = async |kind| {
+        let namespace = Namespace::create().await;
+        let _operator = namespace.operator_without_news_of(kind).await;
+        let plan = plan("echo done");
+        start(&namespace, &plan).await;
+        let seen = finished(&namespace, &plan.job).await;
+        assert_eq!(end(&seen), (Some(Outcome::Succeeded), None), "{kind}");
+        assert_eq!(algorithm_pods(&namespace, plan.job.as_str()).await.len(), 1);
+    };
+    futures::join!(runs("pods"), runs("jobs"), runs("persistentvolumeclaims"));
+}
+
 async fn algorithm_pods(namespace: &Namespace, job: &str) -> Vec<Pod> {
     pods(namespace, job, "algorithm").await
 }

@@ -70,7 +70,7 @@ impl Stage {
             .start_paused(true)
             .build()
             .unwrap();
-        let mut character = Character::thrown(&mut Dice::of(SEED, "able"), true, false);
+        let mut character = Character::thrown(&mut Dice::of(SEED, "able"), true, (0, 1));
         character.receipts = true;
         (character.blocks, character.logs, character.batch) = (None, None, None);
         character.state_from = 0;

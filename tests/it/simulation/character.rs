@@ -67,8 +67,10 @@ const REFUSALS: [(i64, &str); 6] = [
 ];
 
 impl Character {
-    /// Somebody of that world; `tags` is a matter of the chain. Only one that is not alone forgets logs for good.
-    pub(super) fn thrown(dice: &mut Dice, tags: bool, has_others: bool) -> Self {
+    /// Provider number `place.0` of `place.1`; `tags` is a matter of the chain. Only one that is not alone forgets logs for good, and the
+    /// first keeps all state: what was counted before the start is found out nowhere else.
+    pub(super) fn thrown(dice: &mut Dice, tags: bool, place: (usize, usize)) -> Self {
+        let has_others = place.1 > 1;
         Self {
             receipts: dice.percent(75),
             tags,
@@ -77,7 +79,7 @@ impl Character {
             logs: dice.percent(40).then(|| dice.place(60) + 3),
             batch: dice.percent(30).then(|| dice.place(20) + 4),
             beyond: dice.one_of(&[Beyond::Refused, Beyond::Nothing]),
-            state_from: dice.one_of(&[0, 0, 30]),
+            state_from: dice.one_of(&[0, 0, 30]) * u64::from(place.0 > 0),
             blooms: dice.one_of(&[
                 Blooms::True,
                 Blooms::True,

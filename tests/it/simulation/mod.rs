@@ -26,8 +26,9 @@
 //!
 //! What is none: a tick that fails and says so; standing still while nobody tells the truth; work on a block that is orphaned
 //! later, where the operator's rule allows that. And what nobody could know: a provider that names blocks final that are not, or
-//! writes the same wrong content each time; a log that is left out of every answer of every provider. No two of these providers
-//! leave out logs of the same block, and one that is alone leaves them out once.
+//! writes the same wrong content each time; a log that is left out of every answer of every provider; what was counted before the start,
+//! if nobody has that state. No two of these providers leave out logs of the same block, one that is alone leaves them out once, and
+//! the first of them keeps all state.
 //!
 //! Ways in which the follower could be broken, each of which these worlds must show:
 //! 1. rows of a replaced block stay canonical (no tombstones on a rollback);

@@ -76,7 +76,7 @@ impl Node {
         let tags = world.lock().unwrap().has_tags();
         let inner = Arc::new(Inner {
             world: Arc::clone(world),
-            character: Character::thrown(&mut dice, tags, place.1 > 1),
+            character: Character::thrown(&mut dice, tags, place),
             place,
             seed,
             late,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
+use axum::http::Request;
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
@@ -12,6 +13,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::client::Body;
 use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use kube::{Client, Config, Resource, ResourceExt};
 use object_store::ObjectStoreExt;
@@ -113,11 +115,30 @@ impl Namespace {
 
     /// An operator that runs until the guard is dropped.
     pub(crate) async fn operator(&self) -> DropGuard {
+        self.operator_over(self.client_as("operator").await)
+    }
+
+    /// The same, whose watch of one kind of object, as a path names it, is dead from the beginning.
+    pub(crate) async fn operator_without_news_of(&self, kind: &'static str) -> DropGuard {
+        let client = self.client_as("operator").await;
+        let deaf = tower::service_fn(move |request: Request<Body>| {
+            let (client, uri) = (client.clone(), request.uri().to_string());
+            async move {
+                if uri.contains(&format!("/{kind}?")) && uri.contains("watch=true") {
+                    std::future::pending::<()>().await;
+                }
+                client.send(request).await
+            }
+        });
+        self.operator_over(Client::new(deaf, self.name.clone()))
+    }
+
+    fn operator_over(&self, client: Client) -> DropGuard {
         let stop = CancellationToken::new();
         let settings = operator::Settings {
             namespace: self.name.clone(),
         };
-        let operator = Operator::new(self.client_as("operator").await, settings);
+        let operator = Operator::new(client, settings);
         let run = operator.run(stop.clone());
         tokio::spawn(async move { run.await.expect("an operator that goes on") });
         stop.drop_guard()
