@@ -207,7 +207,7 @@ impl fmt::Display for Unasked {
             None => Ok(()),
             Some(block) => write!(
                 f,
-                "; no provider has the state of block {block}, before the start, and what was counted there is missing as well: one that keeps old state can tell"
+                "; no provider has the state of block {block}, before the start, so what was made up to there seems to be missing as well: name a provider that keeps old state, or take the difference for granted with `tidewatch follower accept-counters`"
             ),
         }
     }

@@ -154,18 +154,20 @@ async fn forget(context: &Context, secret: &str) -> Result<(), Error> {
     }
 }
 
-/// Lifts our gate, if the pod of that name still has that uid and the gate is where it was.
+/// Lifts our gate, if the pod of that name is the very one that was compared with what was rendered: nobody changed it since.
 async fn release(
     context: &Context,
     snapshot: &mut Snapshot,
     pod: &ObjectRef,
 ) -> Result<Done, Error> {
-    let Some(index) = snapshot.pod(&pod.uid).and_then(gate_index) else {
+    let known = snapshot.pod(&pod.uid);
+    let Some((known, index)) = known.and_then(|known| Some((known, gate_index(known)?))) else {
         return Ok(Done::Outdated);
     };
     let gate = format!("/spec/schedulingGates/{index}");
     let patch = json!([
         {"op": "test", "path": "/metadata/uid", "value": pod.uid},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": known.metadata.resource_version},
         {"op": "test", "path": format!("{gate}/name"), "value": crate::cluster::manifests::RELEASE_GATE},
         {"op": "remove", "path": gate},
     ]);

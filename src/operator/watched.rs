@@ -78,12 +78,7 @@ impl Watched {
         let snapshot = self.stores.snapshot(workflow, &name);
         let (version, now) = (snapshot.version(), Instant::now());
         let mut all = self.lock();
-        let known = all.entry(name).or_insert(Known {
-            version: 0,
-            due: now,
-            seen: None,
-            failures: 0,
-        });
+        let known = all.entry(name).or_insert_with(Known::nothing);
         if known.version == version {
             return match known.due.saturating_duration_since(now) {
                 Duration::ZERO => Brought::Silence,
@@ -110,9 +105,7 @@ impl Watched {
     /// A look has failed. Answers when to try again: later and later.
     pub(super) fn failed(&self, name: &str) -> Duration {
         let mut all = self.lock();
-        let Some(known) = all.get_mut(name) else {
-            return LONGEST_RETRY;
-        };
+        let known = all.entry(name.to_owned()).or_insert_with(Known::nothing);
         let wait = Duration::from_secs(1 << known.failures.min(10)).min(LONGEST_RETRY);
         known.failures += 1;
         known.due = Instant::now() + wait;
@@ -127,6 +120,17 @@ impl Watched {
             known.retain(|name, _| there.contains(name));
         }
         known
+    }
+}
+
+impl Known {
+    fn nothing() -> Self {
+        Self {
+            version: 0,
+            due: Instant::now(),
+            seen: None,
+            failures: 0,
+        }
     }
 }
 

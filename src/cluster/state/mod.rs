@@ -10,7 +10,7 @@
 //! Invariants:
 //! - what is decided is written before it is done: a stage's `reason` before its pod is ended, a pod's uid before its gate is lifted;
 //! - a stage is over only when nothing of it runs any more, so two stages never share the volume;
-//! - in an attempt one pod of the algorithm at most is ever recorded, and only a recorded one is let go;
+//! - in an attempt one pod of the algorithm at most is ever recorded, and only a recorded one is let go, while it is what was rendered;
 //! - `publish` runs after every algorithm that ran, however it ended: it brings the job log out. It does not begin while the job's
 //!   event is off the chain, unless the job is ended: then it lets nothing else out;
 //! - silence decides nothing. The only clocks are the start deadline, which counts from a pod that the cluster has made and cannot

@@ -54,12 +54,31 @@ impl Attempt<'_> {
                 _ if is_terminating(pod) => Decision::Wait(None),
                 None => self.decided(stage, Reason::PodMissing, None),
                 Some(_) if self.is_suspended() => Decision::Wait(None),
-                Some(_) => Decision::Release(reference(pod)),
+                // Once more: some of a pod may be changed after it was made.
+                Some(_) => self.unless_altered(stage, pod, || Decision::Release(reference(pod))),
             };
         }
         match started_at(stage.stage, pod) {
             Some(started) => self.running(stage, pod, started),
             None => self.starting(stage, pod),
+        }
+    }
+
+    /// What follows for a pod that is what was rendered. Another one ends the stage.
+    fn unless_altered(
+        &self,
+        stage: &StageStatus,
+        pod: &Pod,
+        then: impl FnOnce() -> Decision,
+    ) -> Decision {
+        let Some(rendered) = self.rendered(stage.stage, stage.repetition) else {
+            return Decision::Wait(None);
+        };
+        match compare(&rendered, pod) {
+            Ok(()) => then(),
+            Err(difference) => {
+                self.decided(stage, Reason::PodAltered, Some(difference.to_string()))
+            }
         }
     }
 
@@ -123,18 +142,12 @@ impl Attempt<'_> {
         if self.is_suspended() {
             return Decision::Wait(None);
         }
-        let Some(rendered) = self.rendered(stage.stage, stage.repetition) else {
-            return Decision::Wait(None);
-        };
-        match compare(&rendered, pod) {
-            Ok(()) => self.changed(stage, |known| {
+        self.unless_altered(stage, pod, || {
+            self.changed(stage, |known| {
                 name_pod(known, pod);
                 known.released_at = Some(self.world.now);
-            }),
-            Err(difference) => {
-                self.decided(stage, Reason::PodAltered, Some(difference.to_string()))
-            }
-        }
+            })
+        })
     }
 
     /// The Job has no pod (yet).

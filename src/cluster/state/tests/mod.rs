@@ -486,6 +486,24 @@ fn an_altered_pod_is_never_let_go() {
 }
 
 #[test]
+fn a_pod_that_is_altered_after_it_was_recorded_is_not_let_go_either() {
+    let mut simulation = Simulation::running(Stage::Configure);
+    simulation.end_well(Stage::Configure);
+    simulation.settle();
+    simulation.make_pod(Stage::Algorithm);
+    let Decision::Record(recorded) = simulation.decide() else {
+        panic!("the pod is recorded first");
+    };
+    simulation.workflow.status = Some(*recorded);
+    let spec = simulation.pod_mut().spec.as_mut().unwrap();
+    spec.containers[0].image = Some("registry.test/other@sha256:00".to_owned());
+    simulation.settle();
+    let altered = finished(Outcome::Failed, Reason::PodAltered);
+    assert_eq!(simulation.end_of_job(), altered);
+    assert!(simulation.released.is_empty());
+}
+
+#[test]
 fn one_pod_of_an_attempt_is_let_go_and_no_other() {
     let mut simulation = Simulation::running(Stage::Algorithm);
     simulation.make_pod(Stage::Algorithm);
