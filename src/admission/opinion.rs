@@ -246,13 +246,13 @@ pub fn weigh(verdict: &mut Verdict, opinion: &Opinion) {
         verdict.dispute = Some(detail.clone());
     }
     verdict.rules.push(RuleAnswer {
-        rule: RULE.to_owned(),
+        rule: RULE.into(),
         answer: if agrees {
             Answer::Holds
         } else {
             Answer::Unknown
         },
-        detail,
+        detail: detail.into(),
         evidence: Some(Evidence::Block(block)),
     });
 }

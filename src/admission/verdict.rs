@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use alloy::primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 
@@ -77,11 +79,11 @@ pub enum Missing {
 #[serde(rename_all = "camelCase")]
 pub struct RuleAnswer {
     /// The rule's stable name.
-    pub rule: String,
+    pub rule: Cow<'static, str>,
     /// What came out.
     pub answer: Answer,
     /// A sentence for people.
-    pub detail: String,
+    pub detail: Cow<'static, str>,
     /// What decided it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
@@ -144,7 +146,7 @@ impl Role {
 /// What a rule finds.
 pub(super) struct Finding {
     pub(super) outcome: Outcome,
-    pub(super) detail: String,
+    pub(super) detail: Cow<'static, str>,
     pub(super) evidence: Option<Evidence>,
     pub(super) roles: Vec<(Role, i64)>,
 }
@@ -163,7 +165,7 @@ pub(super) enum Outcome {
 }
 
 impl Finding {
-    pub(super) fn new(outcome: Outcome, detail: impl Into<String>) -> Self {
+    pub(super) fn new(outcome: Outcome, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             outcome,
             detail: detail.into(),
@@ -172,7 +174,7 @@ impl Finding {
         }
     }
 
-    pub(super) fn holds(detail: impl Into<String>) -> Self {
+    pub(super) fn holds(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Outcome::Holds, detail)
     }
 
@@ -244,7 +246,7 @@ impl Draft {
         self.refused.is_none() && self.skipped.is_none() && self.missing.is_empty()
     }
 
-    fn note(&mut self, name: &str, finding: Finding) {
+    fn note(&mut self, name: &'static str, finding: Finding) {
         let answer = match finding.outcome {
             Outcome::Holds => Answer::Holds,
             Outcome::NotReached => Answer::NotReached,
@@ -267,7 +269,7 @@ impl Draft {
         };
         self.evidence.extend(finding.roles);
         self.rules.push(RuleAnswer {
-            rule: name.to_owned(),
+            rule: Cow::Borrowed(name),
             answer,
             detail: finding.detail,
             evidence: finding.evidence,

@@ -204,9 +204,9 @@ impl<C: ContractCalls, S: Signer + Send + Sync> Agent<C, S> {
             Err(refusal) => (Answer::Fails, refusal.sentence.clone()),
         };
         rules.push(RuleAnswer {
-            rule: crate::ledger::verdicts::WORKFLOW_RULE.to_owned(),
+            rule: crate::ledger::verdicts::WORKFLOW_RULE.into(),
             answer,
-            detail,
+            detail: detail.into(),
             evidence: None,
         });
         if let Err(refusal) = resolved {
@@ -290,7 +290,7 @@ fn offer(catalog: &Catalog, sale: &Sale) -> Offer {
 /// The sentence of the rule that failed.
 fn failed(rules: &[RuleAnswer]) -> Option<String> {
     let rule = rules.iter().find(|rule| rule.answer == Answer::Fails)?;
-    Some(rule.detail.clone())
+    Some(rule.detail.clone().into_owned())
 }
 
 pub(super) fn fact<E: std::error::Error + Send + Sync + 'static>(

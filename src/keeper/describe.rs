@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
-use alloy::dyn_abi::{DynSolValue, EventExt};
+use alloy::dyn_abi::{DynSolEvent, DynSolValue, Specifier};
 use alloy::json_abi::Event;
 use alloy::primitives::B256;
 use serde::Serialize;
@@ -41,18 +41,40 @@ pub fn describe(deployment: &Deployment, log: &RawLog) -> Described {
 }
 
 /// The events of every contract's ABI, and under every contract those of the proxy that may stand before it.
-static EVENTS: LazyLock<HashMap<(Contract, B256), Event>> = LazyLock::new(|| {
+static EVENTS: LazyLock<HashMap<(Contract, B256), Known>> = LazyLock::new(|| {
     let mut events = HashMap::new();
     for contract in Contract::ALL {
         let of_both = Proxy::abi::events()
             .into_values()
             .chain(of(contract).into_values());
         for event in of_both.flatten() {
-            events.insert((contract, event.selector()), event);
+            events.insert((contract, event.selector()), Known::of(&event));
         }
     }
     events
 });
+
+/// An event with what its ABI says of it, read once: parsing the types again for every log takes longer than decoding it.
+struct Known {
+    name: String,
+    /// `None` when a type of it is none that can be decoded; no ABI of ours has such an event.
+    decoder: Option<DynSolEvent>,
+    /// Its arguments in order: their names, and whether each is indexed.
+    inputs: Vec<(String, bool)>,
+}
+
+impl Known {
+    fn of(event: &Event) -> Self {
+        let inputs = event.inputs.iter();
+        Self {
+            name: event.name.clone(),
+            decoder: event.resolve().ok(),
+            inputs: inputs
+                .map(|input| (name(&input.name), input.indexed))
+                .collect(),
+        }
+    }
+}
 
 fn of(contract: Contract) -> BTreeMap<String, Vec<Event>> {
     match contract {
@@ -68,19 +90,21 @@ fn of(contract: Contract) -> BTreeMap<String, Vec<Event>> {
     }
 }
 
-fn arguments(event: &Event, log: &RawLog) -> Option<Value> {
+fn arguments(event: &Known, log: &RawLog) -> Option<Value> {
     let decoded = event
+        .decoder
+        .as_ref()?
         .decode_log_parts(log.topics.iter().copied(), &log.data)
         .ok()?;
     let (mut indexed, mut body) = (decoded.indexed.into_iter(), decoded.body.into_iter());
     let mut named = Map::new();
-    for input in &event.inputs {
-        let value = if input.indexed {
+    for (name, is_indexed) in &event.inputs {
+        let value = if *is_indexed {
             indexed.next()
         } else {
             body.next()
         };
-        named.insert(name(&input.name), readable(value?));
+        named.insert(name.clone(), readable(value?));
     }
     Some(Value::Object(named))
 }

@@ -2,7 +2,7 @@
 
 use alloy::primitives::{B256, U256};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::{Attempt, Error};
@@ -73,7 +73,7 @@ impl Copy {
         self.bigint(value.timestamp_micros() - EPOCH);
     }
 
-    pub(super) fn jsonb(&mut self, value: &Value) -> Result<(), Error> {
+    pub(super) fn jsonb(&mut self, value: &impl Serialize) -> Result<(), Error> {
         let begins = self.0.len();
         self.0.extend([0; 4]);
         self.0.push(JSONB);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::B256;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
 
 use super::column::bigint;
@@ -141,8 +142,8 @@ pub struct NewVerdict {
     pub verdict: &'static str,
     /// Why, where there is something nameable.
     pub reason: Option<Reason>,
-    /// Array of {rule, answer, detail, evidence}.
-    pub rules: Value,
+    /// Array of {rule, answer, detail, evidence}, as it is sent.
+    pub rules: Box<RawValue>,
     /// On what it was reached.
     pub basis: Basis,
 }

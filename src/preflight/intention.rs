@@ -304,9 +304,9 @@ fn facts(
 
 fn rule(answer: Answer, detail: &str) -> RuleAnswer {
     RuleAnswer {
-        rule: WORKFLOW_RULE.to_owned(),
+        rule: WORKFLOW_RULE.into(),
         answer,
-        detail: detail.to_owned(),
+        detail: detail.to_owned().into(),
         evidence: None,
     }
 }

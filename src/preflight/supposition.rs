@@ -74,7 +74,8 @@ pub fn without_supposed(mut rules: Vec<RuleAnswer>) -> Vec<RuleAnswer> {
             rule.detail = format!(
                 "Supposed, if the condition were fulfilled now: {}",
                 rule.detail
-            );
+            )
+            .into();
         }
     }
     rules

@@ -142,8 +142,8 @@ fn whatever_is_answered_otherwise_is_a_dispute() {
         assert!(dispute.contains(sentence), "{name}: {dispute}");
         let rule = verdict.rules.last().unwrap();
         assert_eq!(
-            (rule.answer, &rule.detail),
-            (Answer::Unknown, &dispute),
+            (rule.answer, &*rule.detail),
+            (Answer::Unknown, &*dispute),
             "{name}"
         );
     }

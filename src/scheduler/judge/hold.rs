@@ -11,12 +11,13 @@ pub(super) fn hold(verdict: Verdict, events: &[Recorded], held: &[Upgrade]) -> V
     };
     let mut rules = verdict.rules;
     rules.push(RuleAnswer {
-        rule: "known_code".to_owned(),
+        rule: "known_code".into(),
         answer: Answer::Unknown,
         detail: format!(
             "{} runs {} from block {} on, which the deployment file does not list: an operator has to release it.",
             upgrade.proxy, upgrade.implementation, upgrade.block_number
-        ),
+        )
+        .into(),
         evidence: Some(Evidence::Log(upgrade.log)),
     });
     Verdict {

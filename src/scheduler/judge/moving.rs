@@ -29,7 +29,6 @@ impl<C: ContractCalls> Judge<C> {
             terms(finding.verdict),
         );
         let last = before.verdicts.get(&row.job);
-        let says_the_same = ruling.is(last) && last.is_some_and(|last| last.rules == ruling.rules);
         let stands = before.jobs.get(&row.job);
         let stays = stands.is_some_and(|standing| {
             standing.canonical
@@ -37,7 +36,7 @@ impl<C: ContractCalls> Judge<C> {
                 && standing.terms == terms
                 && next(&standing.status, &ruling, last).is_none()
         });
-        if says_the_same && stays {
+        if stays && ruling.repeats(last) {
             return Ok(());
         }
         let basis = finding.basis(judged);
@@ -81,7 +80,7 @@ impl<C: ContractCalls> Judge<C> {
         transaction: &mut Transaction,
         job: JobId,
         anchor: Option<&Anchor>,
-        ruling: &Ruling,
+        ruling: &Ruling<'_>,
         basis: &Basis,
     ) -> Result<(), Error> {
         let mut locked = status::lock(transaction, job).await?;
@@ -95,13 +94,11 @@ impl<C: ContractCalls> Judge<C> {
         if ruling.word == "withdrawn" && locked.status.phase.is_live() {
             withdraw(transaction, &locked).await?;
         }
-        let is_the_same =
-            ruling.is(last.as_ref()) && last.is_some_and(|last| last.rules == ruling.rules);
-        if is_the_same {
+        if ruling.repeats(last.as_ref()) {
             return Ok(());
         }
         let words = (ruling.word, ruling.reason);
-        Ok(verdicts::append(transaction, job, words, &ruling.rules, basis).await?)
+        Ok(verdicts::append(transaction, job, words, &ruling.value(), basis).await?)
     }
 }
 

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::admission::{Answer, Decision, RuleAnswer, Verdict};
@@ -7,14 +9,15 @@ use crate::ledger::judge_queue::Due;
 use crate::ledger::verdicts;
 
 /// What the ledger is told about a job.
-pub(super) struct Ruling {
+pub(super) struct Ruling<'a> {
     pub(super) word: &'static str,
     pub(super) reason: Option<Reason>,
-    pub(super) rules: Value,
+    /// Borrowed from the verdict: a history has very many, and each is written once.
+    pub(super) rules: Cow<'a, [RuleAnswer]>,
 }
 
-impl Ruling {
-    pub(super) fn of(verdict: &Verdict) -> Self {
+impl<'a> Ruling<'a> {
+    pub(super) fn of(verdict: &'a Verdict) -> Self {
         let (word, reason) = match &verdict.decision {
             Decision::Admitted(_) => ("admitted", None),
             Decision::AwaitingPayment { .. } => ("awaiting_payment", None),
@@ -25,23 +28,28 @@ impl Ruling {
         Self {
             word,
             reason,
-            rules: json!(verdict.rules),
+            rules: Cow::Borrowed(&verdict.rules),
         }
     }
 
     /// One rule outside of admission that decides.
-    pub(super) fn by_one_rule(word: &'static str, reason: Reason, rule: &str) -> Self {
+    pub(super) fn by_one_rule(word: &'static str, reason: Reason, rule: &'static str) -> Self {
         let answer = RuleAnswer {
-            rule: rule.to_owned(),
+            rule: rule.into(),
             answer: Answer::Fails,
-            detail: reason.sentence().to_owned(),
+            detail: reason.sentence().into(),
             evidence: None,
         };
         Self {
             word,
             reason: Some(reason),
-            rules: json!([answer]),
+            rules: vec![answer].into(),
         }
+    }
+
+    /// The rules' answers as a verdict's row has them.
+    pub(super) fn value(&self) -> Value {
+        json!(self.rules)
     }
 
     /// Where the ruling puts a job that nobody has handed to an engine.
@@ -63,12 +71,17 @@ impl Ruling {
             last.verdict == self.word && last.reason.as_deref() == self.reason.map(Reason::as_str)
         })
     }
+
+    /// Whether the last verdict says the same in the same words.
+    pub(super) fn repeats(&self, last: Option<&verdicts::Row>) -> bool {
+        self.is(last) && last.is_some_and(|last| last.rules == self.value())
+    }
 }
 
 /// Where a job goes from `current`; `None` when the ruling leaves it where it is.
 pub(super) fn next(
     current: &Status,
-    ruling: &Ruling,
+    ruling: &Ruling<'_>,
     last: Option<&verdicts::Row>,
 ) -> Option<Status> {
     let target = ruling.status(current.attempt);
@@ -112,11 +125,11 @@ pub(super) fn soonest(due: Vec<(Due, &'static str)>) -> Option<(Due, &'static st
 mod tests {
     use super::*;
 
-    fn ruling(word: &'static str, reason: Option<Reason>) -> Ruling {
+    fn ruling(word: &'static str, reason: Option<Reason>) -> Ruling<'static> {
         Ruling {
             word,
             reason,
-            rules: json!([]),
+            rules: Cow::Borrowed(&[]),
         }
     }
 

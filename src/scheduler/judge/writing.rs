@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alloy::primitives::B256;
+use serde_json::value::to_raw_value;
 
 use super::hearing::{Heard, Hearing};
 use super::ruling::{Ruling, soonest, terms};
@@ -14,7 +15,7 @@ use crate::ledger::judge_queue::Due;
 use crate::ledger::openings::{self, Opening};
 use crate::ledger::standings::Standing;
 use crate::ledger::verdicts::{Basis, NewVerdict, Row};
-use crate::ledger::{Transaction, facts, jobs, judge_queue, standings, verdicts};
+use crate::ledger::{self, Transaction, facts, jobs, judge_queue, standings, verdicts};
 use crate::scheduler::Error;
 use crate::workflows::Catalog;
 
@@ -45,7 +46,7 @@ impl Finding<'_> {
         }
     }
 
-    pub(super) fn ruling(&self, row: &jobs::Recorded) -> Ruling {
+    pub(super) fn ruling(&self, row: &jobs::Recorded) -> Ruling<'_> {
         if row.collides {
             Ruling::by_one_rule("refused", Reason::NameCollision, "name")
         } else {
@@ -203,7 +204,8 @@ impl<C: ContractCalls> Judge<C> {
                 job: row.job,
                 verdict: ruling.word,
                 reason: ruling.reason,
-                rules: ruling.rules,
+                rules: to_raw_value(&ruling.rules)
+                    .map_err(ledger::Error::unreadable("verdicts"))?,
                 basis: finding.basis(judged),
             });
         }

@@ -60,9 +60,9 @@ pub(super) async fn refuse(
     }
     let mut locked = status::lock(transaction, job.job).await?;
     let answer = RuleAnswer {
-        rule: WORKFLOW_RULE.to_owned(),
+        rule: WORKFLOW_RULE.into(),
         answer: Answer::Fails,
-        detail: refusal.sentence.clone(),
+        detail: refusal.sentence.clone().into(),
         evidence: refusal.registration.map(Evidence::Log),
     };
     let basis = Basis {
