@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use alloy::primitives::{Address, B256, U256};
 use sqlx::PgConnection;
 
-use super::column::{bigint, hash};
+use super::column::bigint;
 use super::copy::{self, Copy};
 use super::{Attempt, Error, Transaction};
 use crate::ids::{AgreementId, BlockRef, DeploymentId, Did, JobId, JobName};
@@ -66,77 +66,100 @@ pub async fn record(
     .fetch_one(&mut **transaction)
     .await
     .attempt("wait for the turn to record jobs")?;
-    let mut recorded = list_recorded(transaction, deployment, new).await?;
-    let known: HashSet<B256> = recorded.iter().map(|row| row.key).collect();
-    let missing: Vec<&NewJob> = new.iter().filter(|job| !known.contains(&job.key)).collect();
+    let named = list_named(transaction, new).await?;
+    let mut recorded = Vec::with_capacity(new.len());
+    let mut missing = Vec::new();
+    for job in new {
+        let others = named.get(job.name.as_str()).map_or(&[][..], Vec::as_slice);
+        let ours = others.iter().find(|other| other.is(deployment, job));
+        match ours {
+            Some(ours) => recorded.push(Recorded {
+                job: JobId(ours.id),
+                key: job.key,
+                is_new: false,
+                collides: others.iter().any(|other| other.id < ours.id),
+            }),
+            None => missing.push((job, !others.is_empty())),
+        }
+    }
     recorded.extend(add(transaction, deployment, &missing).await?);
     recorded.sort_by_key(|row| row.job);
     mark_collisions(&mut recorded, new);
     Ok(recorded)
 }
 
-/// Those of the jobs that are there. OFFSET 0, and counting, keep the planner from reading the whole table once instead of looking
-/// up each key and name.
-async fn list_recorded(
+/// A recorded job that has a wanted name.
+struct Named {
+    id: i64,
+    deployment: i64,
+    contract: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Named {
+    fn is(&self, deployment: DeploymentId, job: &NewJob) -> bool {
+        self.deployment == deployment.0
+            && self.contract == job.contract.as_slice()
+            && self.key == job.key.as_slice()
+    }
+}
+
+/// The recorded jobs with the names of these, by name. A name follows from chain, contract and key, so that whatever is there of
+/// these is found by it, and whatever collides with them in the same look. OFFSET 0 keeps the planner from reading the whole table
+/// once instead of looking up each name.
+async fn list_named(
     connection: &mut PgConnection,
-    deployment: DeploymentId,
     new: &[NewJob],
-) -> Result<Vec<Recorded>, Error> {
-    let contracts: Vec<&[u8]> = new.iter().map(|job| job.contract.as_slice()).collect();
-    let keys: Vec<&[u8]> = new.iter().map(|job| job.key.as_slice()).collect();
+) -> Result<HashMap<String, Vec<Named>>, Error> {
+    let names: Vec<&str> = new.iter().map(|job| job.name.as_str()).collect();
     let rows = sqlx::query!(
-        r#"SELECT j.id, j.key AS "key: Vec<u8>",
-                  (SELECT count(*) FROM ledger.jobs o WHERE o.name = j.name AND o.id < j.id) > 0 AS "collides!"
-           FROM unnest($2::bytea[], $3::bytea[]) AS given (contract, key)
-           CROSS JOIN LATERAL (SELECT * FROM ledger.jobs f
-                               WHERE f.deployment_id = $1 AND f.contract = given.contract AND f.key = given.key OFFSET 0) j"#,
-        deployment.0,
-        &contracts as &[&[u8]],
-        &keys as &[&[u8]]
+        r#"SELECT j.id, j.deployment_id, j.name, j.contract AS "contract: Vec<u8>", j.key AS "key: Vec<u8>"
+           FROM (SELECT DISTINCT unnest($1::text[])) AS given (name)
+           CROSS JOIN LATERAL (SELECT * FROM ledger.jobs f WHERE f.name = given.name OFFSET 0) j"#,
+        &names as &[&str]
     )
     .fetch_all(connection)
     .await
     .attempt("find recorded jobs")?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Recorded {
-                job: JobId(row.id),
-                key: hash("jobs", &row.key)?,
-                is_new: false,
-                collides: row.collides,
-            })
-        })
-        .collect()
+    let mut named = HashMap::<_, Vec<_>>::new();
+    for row in rows {
+        named.entry(row.name).or_default().push(Named {
+            id: row.id,
+            deployment: row.deployment_id,
+            contract: row.contract,
+            key: row.key,
+        });
+    }
+    Ok(named)
 }
 
-/// Adds jobs that are not there, in order. Nobody else adds jobs of this deployment until the transaction ends: whoever does has
-/// moved the judged cursor and so holds its row.
+/// Adds jobs that are not there, in order, each with whether its name is taken. Nobody else adds jobs of this deployment until the
+/// transaction ends: whoever does has moved the judged cursor and so holds its row.
 async fn add(
     connection: &mut PgConnection,
     deployment: DeploymentId,
-    missing: &[&NewJob],
+    missing: &[(&NewJob, bool)],
 ) -> Result<Vec<Recorded>, Error> {
     const STATEMENT: &str = "COPY ledger.jobs (id, deployment_id, trigger, contract, key, name, agreement_id, did, consumer) \
          FROM STDIN (FORMAT binary)";
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let names: Vec<&str> = missing.iter().map(|job| job.name.as_str()).collect();
-    // Identities are drawn first: what is copied answers nothing.
-    let drawn = sqlx::query!(
-        r#"SELECT nextval(pg_get_serial_sequence('ledger.jobs', 'id')) AS "id!",
-                  (SELECT count(*) FROM ledger.jobs o WHERE o.name = given.name) > 0 AS "collides!"
-           FROM unnest($1::text[]) WITH ORDINALITY AS given (name, place) ORDER BY place"#,
-        &names as &[&str]
+    // Identities are drawn first: what is copied answers nothing. The sequence is looked for once.
+    let mut drawn = sqlx::query_scalar!(
+        r#"SELECT nextval(the.sequence) AS "id!"
+           FROM (SELECT pg_get_serial_sequence('ledger.jobs', 'id')::regclass OFFSET 0) AS the (sequence), generate_series(1, $1::bigint)"#,
+        bigint("jobs", missing.len() as u64)?
     )
     .fetch_all(&mut *connection)
     .await
     .attempt("draw the identities of new jobs")?;
+    drawn.sort_unstable();
     let mut rows = Copy::new();
     let mut added = Vec::with_capacity(missing.len());
-    for (job, drawn) in missing.iter().zip(drawn) {
+    for ((job, collides), id) in missing.iter().zip(drawn) {
         rows.row(9)?;
-        rows.bigint(drawn.id);
+        rows.bigint(id);
         rows.bigint(deployment.0);
         rows.text(KEEPER_TRIGGER)?;
         rows.bytes(job.contract.as_slice())?;
@@ -146,10 +169,10 @@ async fn add(
         rows.bytes(job.did.0.as_slice())?;
         rows.bytes(job.consumer.as_slice())?;
         added.push(Recorded {
-            job: JobId(drawn.id),
+            job: JobId(id),
             key: job.key,
             is_new: true,
-            collides: drawn.collides,
+            collides: *collides,
         });
     }
     copy::insert(connection, STATEMENT, rows, "record jobs").await?;

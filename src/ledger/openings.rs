@@ -12,7 +12,8 @@ use crate::jobs::{Status, Transition};
 use crate::meters;
 
 const STATES: &str = "COPY ledger.job_state (job_id, deployment_id, phase, outcome, reason, attempt, block_number, block_hash, \
-     log_id, block_canonical, owed_block, provider, payment, last_transition, last_hash, finished_at) FROM STDIN (FORMAT binary)";
+     log_id, block_canonical, owed_block, provider, payment, last_transition, last_hash, finished_at, removed) \
+     FROM STDIN (FORMAT binary)";
 const TRANSITIONS: &str = "COPY ledger.transitions (deployment_id, job_id, number, phase, outcome, reason, attempt, at, \
      previous_hash, hash, worker) FROM STDIN (FORMAT binary)";
 
@@ -88,7 +89,7 @@ impl Opening {
     ) -> Result<(), Error> {
         const STATE: &str = "job_state";
         let owed = self.terms.owed_block;
-        rows.row(16)?;
+        rows.row(17)?;
         rows.bigint(self.job.0);
         rows.bigint(deployment.0);
         write_status(rows, &self.status)?;
@@ -109,7 +110,10 @@ impl Opening {
         rows.optional(self.status.outcome, |rows, _| {
             rows.time(at);
             Ok(())
-        })
+        })?;
+        // What is over when it begins was never near an engine: the reaper would find nothing, and write the row again to say so.
+        rows.boolean(self.status.outcome.is_some());
+        Ok(())
     }
 }
 
