@@ -124,6 +124,12 @@ async fn a_row_whose_parent_is_not_there_is_refused() {
          SELECT job_id, 1, true, 'admitted', '[]', sha256('never used'), block_number, block_hash FROM ledger.job_state",
         "INSERT INTO ledger.job_evidence (job_id, role, log_id) SELECT -1, 'lock', log_id FROM ledger.job_state",
         "INSERT INTO ledger.job_evidence (job_id, role, log_id) SELECT job_id, 'lock', -1 FROM ledger.job_state",
+        // Many neighbours at once, of which one alone is there.
+        "INSERT INTO ledger.job_evidence (job_id, role, log_id)
+         SELECT job_id, 'lock', log_id - place FROM ledger.job_state, generate_series(0, 19) AS place",
+        "INSERT INTO ledger.transitions (deployment_id, job_id, number, phase, attempt, at, previous_hash, hash, worker)
+         SELECT deployment_id, job_id + place, 9, phase, attempt, at, previous_hash, hash, worker
+         FROM ledger.transitions, generate_series(0, 19) AS place WHERE number = 1",
     ] {
         let refused = sqlx::query(statement)
             .execute(&bench.pool)
