@@ -346,8 +346,8 @@ pub async fn tell_recorded(
     Ok(())
 }
 
-/// Lets this transaction's commit return before it is on disk. Right for history alone: rows and cursor are lost together, and
-/// the next tick reads them again.
+/// Lets this transaction's commit return before it is on disk. Right for history, where rows and cursor are lost together and the
+/// next tick reads them again, and for what is derived from logs before a cursor moves past them: the cursor is written behind it.
 ///
 /// # Errors
 /// Database errors.

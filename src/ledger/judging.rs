@@ -1,5 +1,7 @@
 //! What the judge reads of the follower's tables, and the judged cursor: `cursors.judged_*`. Written by: judge.
 
+use std::ops::RangeInclusive;
+
 use alloy::primitives::{Address, B256, Bytes};
 use sqlx::PgConnection;
 
@@ -135,6 +137,24 @@ pub async fn list_about(
     subjects: &[B256],
     up_to: u64,
 ) -> Result<Vec<(B256, Logged)>, Error> {
+    let about = (kind, subjects);
+    list_about_others(connection, deployment, about, up_to, &NO_LOGS).await
+}
+
+/// A range of ids that holds none.
+pub const NO_LOGS: RangeInclusive<i64> = 1..=0;
+
+/// The same but for logs whose ids are among `known`: whoever has these in memory spares looking them up.
+///
+/// # Errors
+/// Database errors, and [`Error::Unreadable`].
+pub async fn list_about_others(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    (kind, subjects): (&'static str, &[B256]),
+    up_to: u64,
+    known: &RangeInclusive<i64>,
+) -> Result<Vec<(B256, Logged)>, Error> {
     let subjects: Vec<&[u8]> = subjects.iter().map(B256::as_slice).collect();
     // OFFSET 0 keeps each lookup apart from the list that drives it: joined freely, a planner that knows the list's length reads
     // the whole tables instead of looking up each.
@@ -144,14 +164,17 @@ pub async fn list_about(
                   l.topics, l.data
            FROM (SELECT DISTINCT unnest($3::bytea[])) AS wanted (subject)
            CROSS JOIN LATERAL (SELECT f.subject, f.log_id FROM ledger.log_subjects f
-                               WHERE f.subject = wanted.subject AND f.deployment_id = $1 AND f.kind = $2 OFFSET 0) s
+                               WHERE f.subject = wanted.subject AND f.deployment_id = $1 AND f.kind = $2
+                                     AND f.log_id NOT BETWEEN $5 AND $6 OFFSET 0) s
            CROSS JOIN LATERAL (SELECT * FROM ledger.logs f
                                WHERE f.id = s.log_id AND f.canonical AND f.block_number <= $4 OFFSET 0) l
            ORDER BY l.block_number, l.log_index"#,
         deployment.0,
         kind,
         &subjects as &[&[u8]],
-        signed(up_to)?
+        signed(up_to)?,
+        *known.start(),
+        *known.end()
     )
     .fetch_all(connection)
     .await

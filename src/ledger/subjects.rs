@@ -6,9 +6,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::column::hash;
 use super::copy::{self, Copy, MANY};
 use super::{Attempt, Error};
-use crate::ids::{AgreementId, DeploymentId};
+use crate::ids::{AgreementId, ConditionId, DeploymentId};
 use crate::keeper::{DECODER, Described, Subject};
 
 /// The words of `log_subjects.kind`.
@@ -161,6 +162,42 @@ pub async fn list_of_same_conditions(
     .fetch_all(connection)
     .await
     .attempt("find other logs of the same conditions")
+}
+
+/// The agreements that recorded logs of each of these conditions are known to be about; a condition without one is left out.
+///
+/// # Errors
+/// Database errors, and [`Error::Unreadable`].
+pub async fn list_agreements_of(
+    connection: &mut PgConnection,
+    deployment: DeploymentId,
+    conditions: &[ConditionId],
+) -> Result<Vec<(ConditionId, AgreementId)>, Error> {
+    if conditions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let conditions: Vec<&[u8]> = conditions.iter().map(|id| id.0.as_slice()).collect();
+    // OFFSET 0 keeps them lookups: joined freely, a planner that knows the list's length reads the whole table.
+    let rows = sqlx::query!(
+        r#"SELECT DISTINCT c.subject AS "condition: Vec<u8>", a.subject AS "agreement: Vec<u8>"
+           FROM (SELECT DISTINCT unnest($2::bytea[])) AS wanted (condition)
+           CROSS JOIN LATERAL (SELECT f.log_id, f.subject FROM ledger.log_subjects f
+                               WHERE f.subject = wanted.condition AND f.kind = 'condition' AND f.deployment_id = $1 OFFSET 0) c
+           CROSS JOIN LATERAL (SELECT f.subject FROM ledger.log_subjects f
+                               WHERE f.log_id = c.log_id AND f.kind = 'agreement' AND f.deployment_id = $1 OFFSET 0) a"#,
+        deployment.0,
+        &conditions as &[&[u8]]
+    )
+    .fetch_all(connection)
+    .await
+    .attempt("find the agreements of conditions")?;
+    rows.iter()
+        .map(|row| {
+            let condition = hash("log_subjects", &row.condition)?;
+            let agreement = hash("log_subjects", &row.agreement)?;
+            Ok((ConditionId(condition), AgreementId(agreement)))
+        })
+        .collect()
 }
 
 /// Gives condition logs the agreements that other logs of the same condition are known to be about, and answers those agreements,

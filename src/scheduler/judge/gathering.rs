@@ -53,7 +53,12 @@ impl<C: ContractCalls> Judge<C> {
         let mut connection = self.ledger.acquire().await?;
         let wanted: Vec<B256> = agreements.iter().map(|agreement| agreement.0).collect();
         let older = self
-            .found_before(&mut connection, docket, subjects::AGREEMENT, &wanted)
+            .found_before(
+                &mut connection,
+                docket,
+                (subjects::AGREEMENT, &wanted),
+                intake,
+            )
             .await?;
         let mut matters: Vec<_> = agreements
             .into_iter()
@@ -65,7 +70,7 @@ impl<C: ContractCalls> Judge<C> {
         let assets: BTreeSet<B256> = matters.iter().flat_map(Matter::assets).collect();
         let assets: Vec<B256> = assets.into_iter().collect();
         let older = self
-            .found_before(&mut connection, docket, subjects::DID, &assets)
+            .found_before(&mut connection, docket, (subjects::DID, &assets), intake)
             .await?;
         for matter in &mut matters {
             let assets: BTreeSet<B256> = matter.assets().collect();
@@ -79,16 +84,17 @@ impl<C: ContractCalls> Judge<C> {
         Ok(matters)
     }
 
-    /// Recorded events about subjects in blocks that are judged already.
+    /// Recorded events about subjects in blocks that are judged already; the intake's are not.
     async fn found_before(
         &self,
         connection: &mut Connection,
         docket: &Docket,
-        kind: &'static str,
-        about: &[B256],
+        about: (&'static str, &[B256]),
+        intake: &Intake,
     ) -> Result<Found, Error> {
         let (id, up_to) = (self.deployment_id, docket.seen.judged.number);
-        let logs = judging::list_about(connection, id, kind, about, up_to).await?;
+        let known = intake.logs();
+        let logs = judging::list_about_others(connection, id, about, up_to, &known).await?;
         let mut found = Found {
             events: Vec::with_capacity(logs.len()),
             places: HashMap::new(),
