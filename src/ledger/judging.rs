@@ -142,7 +142,7 @@ pub async fn list_about(
 }
 
 /// A range of ids that holds none.
-pub const NO_LOGS: RangeInclusive<i64> = 1..=0;
+pub const NO_LOGS: RangeInclusive<i64> = RangeInclusive::new(1, 0);
 
 /// The same but for logs whose ids are among `known`: whoever has these in memory spares looking them up.
 ///

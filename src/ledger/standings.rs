@@ -1,7 +1,9 @@
 //! Where the jobs of agreements stand, for the judge: `jobs` and `job_state`, many at once.
 //!
 //! OFFSET 0 keeps each lookup apart from the list that drives it: joined freely, a planner that knows the list's length reads the
-//! whole tables instead of looking up each.
+//! whole tables instead of looking up each. The deployment is compared behind it: before a table was first analysed all its columns
+//! look equally telling, and a planner that may choose reads every job of the deployment by an index that begins with it, for each
+//! agreement.
 
 use alloy::primitives::{Address, B256, U256};
 use sqlx::PgConnection;
@@ -49,8 +51,9 @@ pub async fn list(
                   s.provider AS "provider: Vec<u8>", s.payment::text AS payment
            FROM (SELECT DISTINCT unnest($2::bytea[])) AS wanted (agreement)
            CROSS JOIN LATERAL (SELECT * FROM ledger.jobs f
-                               WHERE f.agreement_id = wanted.agreement AND f.deployment_id = $1 OFFSET 0) j
+                               WHERE f.agreement_id = wanted.agreement OFFSET 0) j
            CROSS JOIN LATERAL (SELECT * FROM ledger.job_state f WHERE f.job_id = j.id OFFSET 0) s
+           WHERE j.deployment_id = $1
            ORDER BY j.id"#,
         deployment.0,
         &wanted as &[&[u8]]
@@ -102,8 +105,9 @@ pub async fn list_with_jobs(
     let rows = sqlx::query_scalar!(
         r#"SELECT DISTINCT j.agreement_id AS "agreement: Vec<u8>"
            FROM (SELECT DISTINCT unnest($2::bytea[])) AS wanted (agreement)
-           CROSS JOIN LATERAL (SELECT f.agreement_id FROM ledger.jobs f
-                               WHERE f.agreement_id = wanted.agreement AND f.deployment_id = $1 OFFSET 0) j"#,
+           CROSS JOIN LATERAL (SELECT f.agreement_id, f.deployment_id FROM ledger.jobs f
+                               WHERE f.agreement_id = wanted.agreement OFFSET 0) j
+           WHERE j.deployment_id = $1"#,
         deployment.0,
         &wanted as &[&[u8]]
     )
