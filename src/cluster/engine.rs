@@ -1,5 +1,7 @@
+use std::collections::HashMap;
 use std::future::ready;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -25,12 +27,17 @@ use crate::results::{Store, keys};
 /// How often a change is tried again because somebody else changed the object between our reading and our writing.
 const TRIES: usize = 5;
 
+/// Workflows that were made and not started yet, of which the engine keeps what it made.
+const MADE: usize = 256;
+
 /// The engine of a cluster: workflows are `ComputeWorkflow`s, and an operator somewhere carries them out.
 #[derive(Clone)]
 pub struct KubernetesEngine {
     client: Client,
     settings: Settings,
     records: Option<Store>,
+    /// What was just made, for its start: reading it again would only show whether it changed, which starting it finds out by itself.
+    made: Arc<Mutex<HashMap<JobName, ComputeWorkflow>>>,
 }
 
 impl std::fmt::Debug for KubernetesEngine {
@@ -69,6 +76,7 @@ impl KubernetesEngine {
             client,
             settings,
             records: None,
+            made: Arc::default(),
         })
     }
 
@@ -95,6 +103,19 @@ impl KubernetesEngine {
             .get_opt(job.as_str())
             .await
             .attempt(|| format!("read workflow {job}"))
+    }
+
+    fn keep(&self, job: &JobName, workflow: ComputeWorkflow) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.len() >= MADE {
+            made.clear();
+        }
+        made.insert(job.clone(), workflow);
+    }
+
+    fn take(&self, job: &JobName) -> Option<ComputeWorkflow> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.remove(job)
     }
 
     /// Hands the plan over. One that is there already was made by an earlier try: it is immutable and the same.
@@ -187,9 +208,12 @@ impl Engine for KubernetesEngine {
                 })?;
                 Ok(observation(&known))
             }
-            made => made
-                .map(|workflow| observation(&workflow))
-                .attempt(|| format!("make workflow {}", plan.job)),
+            made => {
+                let made = made.attempt(|| format!("make workflow {}", plan.job))?;
+                let seen = observation(&made);
+                self.keep(&plan.job, made);
+                Ok(seen)
+            }
         }
     }
 
@@ -199,8 +223,17 @@ impl Engine for KubernetesEngine {
         uid: &WorkflowUid,
         attempt: u32,
     ) -> Result<bool, Error> {
+        // Only for the first attempt: of a later one the inert workflow knows nothing.
+        let is_first = |made: &ComputeWorkflow| attempt == made.spec.job.attempts_before + 1;
+        let mut made = self
+            .take(&plan.job)
+            .filter(|made| has_uid(made, uid) && is_first(made));
         for _ in 0..TRIES {
-            let Some(workflow) = self.find(&plan.job).await?.filter(|w| has_uid(w, uid)) else {
+            let known = match made.take() {
+                Some(made) => Some(made),
+                None => self.find(&plan.job).await?,
+            };
+            let Some(workflow) = known.filter(|workflow| has_uid(workflow, uid)) else {
                 return Ok(false);
             };
             let before = workflow.spec.job.attempts_before;
