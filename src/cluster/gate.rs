@@ -14,6 +14,9 @@ use serde_json::{Map, Value};
 use super::manifests::RELEASE_GATE;
 use crate::workflows::Quantity;
 
+/// What our own labels begin with.
+const OURS: &str = "compute.tidewatch.dev/";
+
 /// Fields of a pod that the cluster may set as it likes: where it runs, when, and under which name it asks for images. A service
 /// account's name is no right: the token is not mounted, and that is compared.
 const PLACEMENT: [&str; 13] = [
@@ -82,14 +85,15 @@ pub fn gate_index(pod: &Pod) -> Option<usize> {
     gates.iter().position(|gate| gate.name == RELEASE_GATE)
 }
 
+/// A label of ours that is not as rendered, or that was put there: one opens the network. Others may put labels of their own.
 fn changed_label(
     wanted: &BTreeMap<String, String>,
     found: &BTreeMap<String, String>,
 ) -> Option<String> {
-    wanted
-        .iter()
-        .find(|(key, value)| found.get(*key) != Some(value))
-        .map(|(key, _)| key.clone())
+    let ours = found.keys().filter(|key| key.starts_with(OURS));
+    let mut keys = wanted.keys().chain(ours);
+    keys.find(|key| found.get(*key) != wanted.get(*key))
+        .cloned()
 }
 
 fn comparable(spec: &impl serde::Serialize) -> Value {
@@ -269,5 +273,19 @@ mod tests {
         );
         let found = compare(&rendered, &pod);
         assert!(matches!(found, Err(Difference::Label(_))), "{found:?}");
+    }
+
+    #[test]
+    fn a_label_of_ours_that_was_put_there_is_a_difference_and_one_of_others_is_none() {
+        let rendered = rendered();
+        let mut pod = fixture::admitted(&rendered, "pod");
+        let labels = pod.metadata.labels.as_mut().unwrap();
+        labels.insert("mesh.test/injected".to_owned(), "true".to_owned());
+        assert_eq!(compare(&rendered, &pod), Ok(()));
+        let network = "compute.tidewatch.dev/network";
+        let labels = pod.metadata.labels.as_mut().unwrap();
+        labels.insert(network.to_owned(), "allowed".to_owned());
+        let found = compare(&rendered, &pod);
+        assert_eq!(found, Err(Difference::Label(network.to_owned())));
     }
 }

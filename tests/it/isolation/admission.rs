@@ -298,6 +298,7 @@ async fn a_running_pod_cannot_be_turned_into_another() {
     let changes = [
         json!({"metadata": {"labels": {"compute.tidewatch.dev/stage": "configure"}}}),
         json!({"metadata": {"labels": {"component": "publish"}}}),
+        json!({"metadata": {"labels": {"compute.tidewatch.dev/network": "allowed"}}}),
         json!({"spec": {"containers": [{"name": "algorithm", "image": other}]}}),
     ];
     for change in changes {
