@@ -22,9 +22,7 @@ struct Comparison {
     counter: Counter,
     counted: Counted,
     at: BlockRef,
-    since: Agreed,
-    /// The block before the start, where nobody could say what the contract counted there.
-    unasked: Option<u64>,
+    since: Since,
 }
 
 impl Verifier {
@@ -45,7 +43,7 @@ impl Verifier {
                 continue;
             };
             // What only counts firsts is counted anew as a whole, so not for every few blocks.
-            let is_near = at.number.saturating_sub(since.number) < EVERY;
+            let is_near = at.number.saturating_sub(since.agreed.number) < EVERY;
             if is_near && since.is_checked && (is_verified || counted.firsts_only) {
                 continue;
             }
@@ -57,8 +55,7 @@ impl Verifier {
                 counter,
                 counted: self.refined(keeper, counter, counted, at).await?,
                 at,
-                since: since.agreed,
-                unasked: since.unasked,
+                since,
             };
             if self.compare(keeper, standing, &comparison).await? == Progress::More {
                 return Ok(Progress::More);
@@ -83,10 +80,9 @@ impl Verifier {
         drop(connection);
         if let Some(agreed) = agreed {
             let since = Since {
-                number: agreed.number,
                 agreed,
                 is_checked: true,
-                unasked: None,
+                is_assumed: false,
             };
             return Ok((agreed.number < at.number).then_some(since));
         }
@@ -94,10 +90,10 @@ impl Verifier {
         if number >= at.number {
             return Ok(None);
         }
-        let (before_start, unasked) = match self.count(keeper, counter, number).await {
-            Ok(counted) => (counted, None),
+        let (before_start, is_assumed) = match self.count(keeper, counter, number).await {
+            Ok(counted) => (counted, false),
             // Nodes that answer, and have no state of that time any more, cannot say: none, as far as anybody knows.
-            Err(_) if self.anybody_answers(number).await => (0, Some(number)),
+            Err(_) if self.anybody_answers(number).await => (0, true),
             Err(error) => return Err(error),
         };
         let agreed = Agreed {
@@ -106,10 +102,9 @@ impl Verifier {
             recorded: 0,
         };
         Ok(Some(Since {
-            number,
             agreed,
             is_checked: false,
-            unasked,
+            is_assumed,
         }))
     }
 
@@ -157,7 +152,7 @@ impl Verifier {
             counter: counter.as_str(),
             at,
             counted,
-            before_start: comparison.since.before_start,
+            before_start: comparison.since.agreed.before_start,
             recorded,
             at_least: comparison.counted.at_least,
             agrees,
@@ -170,18 +165,21 @@ impl Verifier {
         }
         let (low, high) = self.locate(keeper, comparison).await?;
         // Whoever left that out may have left out what nobody counts as well: all of it is proven block by block.
-        let doubted = (comparison.since.number + 1, at.number);
+        let doubted = (comparison.since.agreed.number + 1, at.number);
         if self.search(standing, (low + 1, high), doubted).await? == Progress::More {
             return Ok(Progress::More);
         }
         Err(Error::Uncounted {
             counter: counter.as_str(),
             counted,
-            recorded: comparison.since.before_start + recorded,
+            recorded: comparison.since.agreed.before_start + recorded,
             at: at.number,
             from: low + 1,
             to: high,
-            unasked: comparison.unasked,
+            unknown_at: comparison
+                .since
+                .is_assumed
+                .then_some(comparison.since.agreed.number),
         })
     }
 
@@ -207,7 +205,11 @@ impl Verifier {
         let Counted {
             address, signature, ..
         } = comparison.counted;
-        let (id, events, since) = (self.deployment, (address, signature), comparison.since);
+        let (id, events, since) = (
+            self.deployment,
+            (address, signature),
+            comparison.since.agreed,
+        );
         if comparison.counted.firsts_only {
             return Ok(counter_checks::count_named(&mut connection, id, events, up_to).await?);
         }
@@ -223,7 +225,7 @@ impl Verifier {
         keeper: &keeper::Deployment,
         comparison: &Comparison,
     ) -> Result<(u64, u64), Error> {
-        let (mut low, mut high) = (comparison.since.number, comparison.at.number);
+        let (mut low, mut high) = (comparison.since.agreed.number, comparison.at.number);
         let mut unseen = low;
         while high - unseen > 1 {
             let middle = unseen + (high - unseen) / 2;
@@ -277,16 +279,15 @@ impl Verifier {
 
 /// Where a comparison begins.
 struct Since {
-    number: u64,
     agreed: Agreed,
     is_checked: bool,
-    /// The block before the start, where nobody could say what was counted.
-    unasked: Option<u64>,
+    /// Whether nobody could say what the contract counted there.
+    is_assumed: bool,
 }
 
 impl Comparison {
     const fn agrees(&self, counted: u64, recorded: u64) -> bool {
-        let expected = self.since.before_start + recorded;
+        let expected = self.since.agreed.before_start + recorded;
         counted == expected || (self.counted.at_least && counted > expected)
     }
 }

@@ -169,7 +169,7 @@ pub enum Error {
     /// A counter of the contracts says that events are missing, and no provider has them.
     #[error(
         "the contracts count {counted} {counter} at block {at}, the ledger {recorded}: something is missing in blocks {from} to {to}, and no provider gives it{}",
-        Unasked(*unasked)
+        Unknown(*unknown_at)
     )]
     Uncounted {
         /// The counter.
@@ -185,7 +185,7 @@ pub enum Error {
         /// Last such block.
         to: u64,
         /// The block before the start, where nobody could say what the contract counted there.
-        unasked: Option<u64>,
+        unknown_at: Option<u64>,
     },
     /// A contract's counter cannot be read.
     #[error("could not ask the contracts what they count")]
@@ -199,9 +199,9 @@ pub enum Error {
 }
 
 /// What to do about a count that began with nothing, since nobody could say what was there.
-struct Unasked(Option<u64>);
+struct Unknown(Option<u64>);
 
-impl fmt::Display for Unasked {
+impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => Ok(()),

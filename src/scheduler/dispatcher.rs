@@ -55,10 +55,6 @@ const USERS: u32 = 55_000;
 /// Users that are tried before a job waits for one: with some thousand jobs alive, as many in a row are never taken.
 const USERS_TRIED: u32 = 256;
 
-/// Leases taken at once for each job that is started at a time: then the next job begins when one has started, and not when all have.
-/// Each takes some tens of milliseconds, a small part of the shortest lease.
-const LEASES_AHEAD: u32 = 4;
-
 /// How much a dispatcher does at once.
 #[derive(Clone, Debug)]
 pub struct DispatcherSettings {
@@ -81,7 +77,7 @@ impl Default for DispatcherSettings {
                 of_asset: 50,
             },
             weights: Weights::default(),
-            concurrency: 16,
+            concurrency: 24,
             lease: Duration::from_secs(20),
         }
     }
@@ -164,7 +160,7 @@ impl<E: Engine> Dispatcher<E> {
             &mut transaction,
             self.deployment,
             turns,
-            concurrency.saturating_mul(LEASES_AHEAD),
+            *concurrency,
             *lease,
         )
         .await?;

@@ -213,6 +213,42 @@ async fn an_inert_workflow_makes_nothing() {
     assert_eq!(seen.status.map(|status| status.phase), None::<Phase>);
 }
 
+/// What an engine has just made is started without being read again; whoever changed or started it meanwhile is found out all the same.
+#[tokio::test]
+async fn a_workflow_that_changed_since_it_was_made_is_started_as_it_is() {
+    let namespace = Namespace::create().await;
+    let (one, other) = (
+        namespace.engine_as("dispatcher").await,
+        namespace.engine_as("dispatcher").await,
+    );
+    let workflows = namespace.api::<ComputeWorkflow>();
+    let suspended = Patch::Merge(json!({"spec": {"suspend": true}}));
+    for is_started_elsewhere in [false, true] {
+        let plan = plan("true");
+        let made = one.ensure(&plan).await.unwrap();
+        workflows
+            .patch(plan.job.as_str(), &PatchParams::default(), &suspended)
+            .await
+            .unwrap();
+        if is_started_elsewhere {
+            assert_eq!(other.ensure(&plan).await.unwrap().uid, made.uid);
+            assert!(other.start(&plan, &made.uid, 1).await.unwrap());
+        }
+        assert!(one.start(&plan, &made.uid, 1).await.unwrap());
+        let seen = workflows.get(plan.job.as_str()).await.unwrap();
+        assert!(seen.spec.suspend);
+        assert_eq!(seen.spec.attempt, 1);
+    }
+
+    let plan = plan("true");
+    let made = one.ensure(&plan).await.unwrap();
+    let reaper = namespace.engine_as("reaper").await;
+    reaper.release(&plan.job, &made.uid).await.unwrap();
+    reaper.remove(&plan.job, &made.uid).await.unwrap();
+    gone(&namespace, &plan.job).await;
+    assert!(!one.start(&plan, &made.uid, 1).await.unwrap(), "it is gone");
+}
+
 /// The manifest is the one whose hash came back, and the results are what the algorithm wrote.
 async fn assert_results(namespace: &Namespace, job: &JobName, published: &Published) {
     let manifest = namespace.published(&published.manifest_key).await;

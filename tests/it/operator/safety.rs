@@ -1,10 +1,14 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::http::Method;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tidewatch::cluster::ComputeWorkflow;
 use tidewatch::cluster::gate::is_gated;
-use tidewatch::engine::{Engine, Stage};
+use tidewatch::engine::{Engine, Stage, StageObservation};
 use tidewatch::jobs::{Outcome, Reason};
 
 use super::{end, finished, log, plan, running, start};
@@ -152,7 +156,17 @@ async fn an_operator_that_comes_later_goes_on_where_the_first_one_stopped() {
 async fn a_dead_watch_makes_a_job_slower_and_nothing_else() {
     let runs = async |kind| {
         let namespace = Namespace::create().await;
-        let _operator = namespace.operator_without_news_of(kind).await;
+        let _operator = namespace
+            .operator_through(move |request| {
+                let uri = request.uri().to_string();
+                let is_dead = uri.contains(&format!("/{kind}?")) && uri.contains("watch=true");
+                async move {
+                    if is_dead {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            })
+            .await;
         let plan = plan("echo done");
         start(&namespace, &plan).await;
         let seen = finished(&namespace, &plan.job).await;
@@ -160,6 +174,50 @@ async fn a_dead_watch_makes_a_job_slower_and_nothing_else() {
         assert_eq!(algorithm_pods(&namespace, plan.job.as_str()).await.len(), 1);
     };
     futures::join!(runs("pods"), runs("jobs"), runs("persistentvolumeclaims"));
+}
+
+/// Where the admission policy is not installed, somebody opens the network to the algorithm's pod between the last look at it and its
+/// release.
+#[tokio::test]
+async fn a_pod_that_is_altered_at_the_last_moment_is_not_let_go() {
+    let namespace = Namespace::create().await;
+    namespace.without_the_admission_policy().await;
+    let pods = namespace.api::<Pod>();
+    let altered = Arc::new(AtomicBool::new(false));
+    let once = Arc::clone(&altered);
+    let _operator = namespace
+        .operator_through(move |request| {
+            let path = request.uri().path();
+            let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+            let is_release = request.method() == Method::PATCH && path.contains("/pods/");
+            let is_first = is_release && !once.swap(true, Ordering::SeqCst);
+            let pods = pods.clone();
+            async move {
+                if is_first {
+                    open_the_network(&pods, &name).await;
+                }
+            }
+        })
+        .await;
+    let plan = plan("echo done");
+    start(&namespace, &plan).await;
+    let seen = finished(&namespace, &plan.job).await;
+    assert!(altered.load(Ordering::SeqCst));
+    assert_eq!(
+        end(&seen),
+        (Some(Outcome::Failed), Some(Reason::PodAltered))
+    );
+    let algorithm = |stage: &&StageObservation| stage.stage == Stage::Algorithm;
+    let stage = seen.stages.iter().find(algorithm).unwrap();
+    assert_eq!(stage.started_at, None, "it never ran");
+}
+
+/// Has the network policies let a pod out, as whoever may change pods can.
+async fn open_the_network(pods: &Api<Pod>, name: &str) {
+    let label = json!({"metadata": {"labels": {"compute.tidewatch.dev/network": "allowed"}}});
+    pods.patch(name, &PatchParams::default(), &Patch::Merge(label))
+        .await
+        .unwrap();
 }
 
 async fn algorithm_pods(namespace: &Namespace, job: &str) -> Vec<Pod> {

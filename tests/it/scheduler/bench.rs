@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256, keccak256};
 use sqlx::PgPool;
-use tidewatch::ids::{AgreementId, BlockRef, DeploymentId, Did, JobId, JobName};
+use tidewatch::ids::{BlockRef, DeploymentId, JobId, JobName};
 use tidewatch::jobs::{Phase, Status, Transition};
 use tidewatch::ledger::jobs::{Anchor, Terms};
 use tidewatch::ledger::openings::{self, Opening};
 use tidewatch::ledger::{self, Ledger, status};
 use tidewatch::worker::Worker;
-use tidewatch::workflows::{AlgorithmSpec, JobSpec, Release, ReleaseRule, Resources};
+use tidewatch::workflows::JobSpec;
 
 use super::engine::ScriptedEngine;
 use crate::support::database::Database;
+use crate::support::job;
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -299,38 +300,12 @@ pub(super) struct Job {
 }
 
 pub(super) fn spec() -> JobSpec {
-    JobSpec {
-        version: 1,
-        agreement: AgreementId(keccak256("agreement")),
-        did: Did(keccak256("asset")),
-        consumer: Address::repeat_byte(2),
-        algorithm: AlgorithmSpec {
-            did: None,
-            image: "registry.example/python".to_owned(),
-            tag: None,
-            digest: format!("sha256:{}", "ab".repeat(32)),
-            entrypoint: "python $ALGO".to_owned(),
-            code: Some("print('hello')".into()),
-            vetted: true,
-        },
-        inputs: Vec::new(),
-        resources: Resources {
-            cpu: "1".to_owned(),
-            memory: "1Gi".to_owned(),
-            disk: "1Gi".to_owned(),
-            max_execution_seconds: 60,
-        },
-        allow_network: false,
-        release: ReleaseRule {
-            results: Release::Raw,
-            logs: Release::Raw,
-            review: false,
-            result_bytes: 1,
-            result_files: 1,
-            log_bytes: LOG_LIMIT,
-        },
-        filter: None,
-    }
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let image = ("registry.example/python", digest.as_str());
+    let mut spec = job::spec(keccak256("agreement"), image, "python $ALGO");
+    spec.algorithm.code = Some("print('hello')".into());
+    spec.release.log_bytes = LOG_LIMIT;
+    spec
 }
 
 /// Ticks until `done` answers something.

@@ -9,4 +9,5 @@ mod leasing;
 mod observing;
 mod reaping;
 mod straying;
+mod turns;
 mod withdrawing;

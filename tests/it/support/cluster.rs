@@ -89,6 +89,16 @@ impl Namespace {
         Client::try_from(config).unwrap()
     }
 
+    /// From now on it is one that the policy of `deploy/` does not bind in.
+    pub(crate) async fn without_the_admission_policy(&self) {
+        let unbound = json!({"metadata": {"labels": {"compute.tidewatch.dev/jobs": null}}});
+        let namespaces: Api<NamespaceObject> = Api::all(self.client.clone());
+        namespaces
+            .patch(&self.name, &PatchParams::default(), &Patch::Merge(unbound))
+            .await
+            .unwrap();
+    }
+
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             results_secret: Some("results".to_owned()),
@@ -118,19 +128,23 @@ impl Namespace {
         self.operator_over(self.client_as("operator").await)
     }
 
-    /// The same, whose watch of one kind of object, as a path names it, is dead from the beginning.
-    pub(crate) async fn operator_without_news_of(&self, kind: &'static str) -> DropGuard {
+    /// The same, each of whose requests waits for what `meet` makes of it before it is sent.
+    pub(crate) async fn operator_through<F>(
+        &self,
+        meet: impl Fn(&Request<Body>) -> F + Send + 'static,
+    ) -> DropGuard
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let client = self.client_as("operator").await;
-        let deaf = tower::service_fn(move |request: Request<Body>| {
-            let (client, uri) = (client.clone(), request.uri().to_string());
+        let met = tower::service_fn(move |request: Request<Body>| {
+            let (client, met) = (client.clone(), meet(&request));
             async move {
-                if uri.contains(&format!("/{kind}?")) && uri.contains("watch=true") {
-                    std::future::pending::<()>().await;
-                }
+                met.await;
                 client.send(request).await
             }
         });
-        self.operator_over(Client::new(deaf, self.name.clone()))
+        self.operator_over(Client::new(met, self.name.clone()))
     }
 
     fn operator_over(&self, client: Client) -> DropGuard {

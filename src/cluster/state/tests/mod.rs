@@ -1,18 +1,18 @@
-//! What is decided, played through in a cluster of one workflow; `stops.rs`: what is stopped, withdrawn, held or tried again.
+//! What is decided, played through in a cluster of one workflow; `stops.rs`: what is stopped, withdrawn, held or tried again;
+//! `filtering.rs`: what goes through the publisher's filter; `letting_go.rs`: which pod of the algorithm runs.
 
+mod filtering;
+mod letting_go;
 mod stops;
 
 use std::time::Duration;
-
-use self::stops::stop;
 
 use super::simulation::{End, Simulation, guard, published};
 use super::{Answer, Decision};
 use crate::cluster::fixture;
 use crate::engine::{Isolation, Stage};
 use crate::jobs::{Outcome, Phase, Reason};
-use crate::stages::{Ending, PublishPlan};
-use crate::workflows::Release;
+use crate::stages::Ending;
 
 const START_DEADLINE: i64 = 600;
 
@@ -381,83 +381,6 @@ fn a_repetition_that_goes_well_is_as_good_as_the_first() {
 }
 
 #[test]
-fn a_filter_comes_between_the_algorithm_and_publishing() {
-    let mut simulation = Simulation::filtered(Stage::Filter);
-    assert_eq!(simulation.status().phase, Some(Phase::Filtering));
-    simulation.end_well(Stage::Filter);
-    simulation.settle();
-    assert_eq!(leaving(&simulation), (Release::Filtered, Release::Filtered));
-    simulation.begin_pod(Stage::Publish);
-    simulation.end_well(Stage::Publish);
-    simulation.settle();
-    let well = (Some(Phase::Finished), Some(Outcome::Succeeded), None);
-    assert_eq!(simulation.end_of_job(), well);
-}
-
-#[test]
-fn where_the_filter_failed_or_was_stopped_nothing_leaves() {
-    let mut failed = Simulation::filtered(Stage::Filter);
-    failed.end(
-        Stage::Filter,
-        1,
-        "the algorithm said: secret",
-        End::default(),
-    );
-    failed.settle();
-    let stage = failed.status().stage(Stage::Filter).unwrap();
-    assert_eq!(stage.message, None, "of its words nothing is kept");
-    let mut stopped = Simulation::filtered(Stage::Filter);
-    stop(&mut stopped, true);
-    stopped.settle();
-    stopped.end(Stage::Filter, 137, "", End::default());
-    stopped.settle();
-    let ends = [
-        (failed, finished(Outcome::Failed, Reason::FilterFailed)),
-        (
-            stopped,
-            finished(Outcome::Stopped, Reason::StoppedByOperator),
-        ),
-    ];
-    for (mut simulation, end) in ends {
-        assert_eq!(leaving(&simulation), (Release::None, Release::None));
-        simulation.begin_pod(Stage::Publish);
-        simulation.end_well(Stage::Publish);
-        simulation.settle();
-        assert_eq!(simulation.end_of_job(), end);
-    }
-}
-
-#[test]
-fn of_an_algorithm_that_failed_only_the_log_goes_through_the_filter() {
-    let mut simulation = Simulation::filtered(Stage::Algorithm);
-    let said = said(&guard(Some(7), None, None));
-    simulation.end(Stage::Algorithm, 7, &said, End::default());
-    simulation.settle();
-    simulation.begin_pod(Stage::Filter);
-    simulation.end_well(Stage::Filter);
-    simulation.settle();
-    assert_eq!(leaving(&simulation), (Release::None, Release::Filtered));
-
-    let mut simulation = Simulation::filtered(Stage::Algorithm);
-    stop(&mut simulation, true);
-    simulation.settle();
-    simulation.end(Stage::Algorithm, 137, "", End::default());
-    simulation.settle();
-    assert_eq!(leaving(&simulation), (Release::None, Release::None));
-    assert!(!simulation.names_of_jobs().contains(&"filter"));
-}
-
-/// What the Job of publishing was told may leave.
-fn leaving(simulation: &Simulation) -> (Release, Release) {
-    let job = simulation.job(Stage::Publish);
-    let pod = job.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
-    let command = pod.containers[0].command.as_ref().unwrap();
-    let plan = command.iter().find(|word| word.starts_with('{')).unwrap();
-    let plan: PublishPlan = serde_json::from_str(plan).unwrap();
-    (plan.results, plan.logs)
-}
-
-#[test]
 fn a_volume_that_is_gone_ends_the_job() {
     let mut simulation = Simulation::running(Stage::Configure);
     simulation.claim = None;
@@ -466,56 +389,4 @@ fn a_volume_that_is_gone_ends_the_job() {
     let lost = finished(Outcome::Lost, Reason::PodMissing);
     assert_eq!(simulation.end_of_job(), lost);
     assert_eq!(simulation.names_of_jobs(), ["configure"]);
-}
-
-#[test]
-fn an_altered_pod_is_never_let_go() {
-    let mut simulation = Simulation::running(Stage::Configure);
-    simulation.end_well(Stage::Configure);
-    simulation.settle();
-    simulation.make_pod(Stage::Algorithm);
-    simulation.pod_mut().spec.as_mut().unwrap().host_network = Some(true);
-    simulation.settle();
-    let altered = finished(Outcome::Failed, Reason::PodAltered);
-    assert_eq!(simulation.end_of_job(), altered);
-    assert!(simulation.released.is_empty());
-    let stage = simulation.status().stage(Stage::Algorithm).unwrap();
-    let place = "spec.hostNetwork is not as rendered";
-    assert_eq!(stage.message.as_deref(), Some(place));
-    assert_eq!(stage.pod_uid, None);
-}
-
-#[test]
-fn a_pod_that_is_altered_after_it_was_recorded_is_not_let_go_either() {
-    let mut simulation = Simulation::running(Stage::Configure);
-    simulation.end_well(Stage::Configure);
-    simulation.settle();
-    simulation.make_pod(Stage::Algorithm);
-    let Decision::Record(recorded) = simulation.decide() else {
-        panic!("the pod is recorded first");
-    };
-    simulation.workflow.status = Some(*recorded);
-    let spec = simulation.pod_mut().spec.as_mut().unwrap();
-    spec.containers[0].image = Some("registry.test/other@sha256:00".to_owned());
-    simulation.settle();
-    let altered = finished(Outcome::Failed, Reason::PodAltered);
-    assert_eq!(simulation.end_of_job(), altered);
-    assert!(simulation.released.is_empty());
-}
-
-#[test]
-fn one_pod_of_an_attempt_is_let_go_and_no_other() {
-    let mut simulation = Simulation::running(Stage::Algorithm);
-    simulation.make_pod(Stage::Algorithm);
-    simulation.settle();
-    assert_eq!(simulation.released.len(), 1);
-    assert!(super::super::gate::is_gated(
-        simulation.pods.last().unwrap()
-    ));
-    // Nor when the one that was let go is gone.
-    let second = simulation.pods.pop().unwrap();
-    simulation.pods.pop();
-    simulation.pods.push(second);
-    simulation.settle();
-    assert_eq!(simulation.released.len(), 1);
 }

@@ -1,10 +1,10 @@
+use super::filtering::leaving;
 use super::finished;
 use crate::cluster::fixture;
 use crate::cluster::state::Decision;
 use crate::cluster::state::simulation::{End, Simulation, published};
 use crate::engine::Stage;
 use crate::jobs::{Outcome, Phase, Reason};
-use crate::stages::PublishPlan;
 use crate::workflows::Release;
 
 #[test]
@@ -201,17 +201,7 @@ fn the_next_attempt_begins_anew_and_keeps_what_is_known() {
 
 /// Whether the publish stage was told to store results.
 fn lets_results_out(simulation: &Simulation) -> bool {
-    let template = &simulation
-        .job(Stage::Publish)
-        .spec
-        .as_ref()
-        .unwrap()
-        .template;
-    let container = &template.spec.as_ref().unwrap().containers[0];
-    let arguments = container.args.iter().chain(&container.command).flatten();
-    let mut plans = arguments.filter_map(|argument| serde_json::from_str(argument).ok());
-    let plan: PublishPlan = plans.next().expect("a plan");
-    plan.results != Release::None
+    leaving(simulation).0 != Release::None
 }
 
 pub(super) fn stop(simulation: &mut Simulation, by_operator: bool) {
